@@ -1,0 +1,70 @@
+"""Settings: the one place that reads the environment.
+
+Each is a function, so that the environment of the call counts and importing reads nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from vicinal.errors import RangeError
+
+SETTINGS = {
+    "VICINAL_CACHE": "The folder of models and graphs. Default: vicinal in the user's cache folder.",
+    "VICINAL_OFFLINE": "1: ask no network for anything.",
+    "HF_HUB_OFFLINE": "1: the same, as other programs of the field name it.",
+    "VICINAL_THREADS": "How many threads encode. Default: the processors that this process may use.",
+    "VICINAL_DB": "The database, when --db is not given.",
+    "VICINAL_KERNELS": "numpy: use the NumPy twins of the native kernels.",
+}
+"""Every setting and what it does; docs/reference/settings.md is made of it."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of models and graphs; it may not exist yet."""
+    named = os.environ.get("VICINAL_CACHE")
+    if named:
+        return Path(named).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "vicinal"
+
+
+def offline() -> bool:
+    """Return whether the network must not be asked."""
+    return any(
+        os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+        for name in ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
+    )
+
+
+def database_path() -> Path | None:
+    """Return the database that the environment names, if it names one."""
+    named = os.environ.get("VICINAL_DB")
+    return Path(named).expanduser() if named else None
+
+
+def native_kernels() -> bool:
+    """Return whether the native kernels may be used."""
+    return os.environ.get("VICINAL_KERNELS", "").strip().lower() != "numpy"
+
+
+def threads() -> int:
+    """Return how many threads encode: the setting, or the processors that this process may use.
+
+    Raises
+    ------
+    RangeError
+        The setting is no whole number of at least 1.
+    """
+    named = os.environ.get("VICINAL_THREADS", "").strip()
+    if not named:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    if not named.isdecimal() or int(named) < 1:
+        raise RangeError(
+            f"VICINAL_THREADS must be a whole number of at least 1, got {named!r}.",
+            expected=">= 1",
+            got=named,
+            where="VICINAL_THREADS",
+        )
+    return int(named)

@@ -1,0 +1,142 @@
+"""Plain, frozen data that the stages hand to one another, and the protocols they ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+FieldValue: TypeAlias = str | int | float | bool | list[str] | list[int] | list[float] | None
+Fields: TypeAlias = Mapping[str, FieldValue]
+Where: TypeAlias = Mapping[str, Any]
+Overflow: TypeAlias = Literal["chunk", "error", "cut"]
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with (done, total); total may grow while work is found."""
+
+Floats: TypeAlias = NDArray[np.float32]
+Rows: TypeAlias = NDArray[np.int64]
+Mask: TypeAlias = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """What the user gave: one text with an id, where it came from, and its fields.
+
+    ``form`` tells the chunker how the text is built: ``text``, ``markdown``, ``rst``, ``python``, ``code``.
+    ``source`` is the place that a person can open (a path, a module), ``""`` for text given directly.
+    """
+
+    id: str
+    text: str
+    source: str = ""
+    form: str = "text"
+    fields: Fields = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of a document: ``text == document.text[start:end]``, in Unicode code points."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skipped:
+    """A source that gave no document: which, why (one word of ``reason``), and the details.
+
+    ``failed`` says whether a person should act: an unreadable file is a hole, a binary file is not.
+    """
+
+    source: str
+    reason: str
+    detail: str = ""
+    failed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What a collection stores under an id: the text, its source, its fields and its chunks' spans."""
+
+    id: str
+    text: str
+    source: str
+    fields: Fields
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Neighbors:
+    """What an index returns.
+
+    ``rows`` int64 (Q, K), ``scores`` float32 (Q, K), best first; ``counts`` int64 (Q,).
+    Equal scores are ordered by ascending row. Unused places hold row -1 and score -inf.
+    """
+
+    rows: Rows
+    scores: Floats
+    counts: Rows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One answer: a chunk of a record. ``score`` is larger when nearer; the span is in code points.
+
+    ``line`` is the first line of the chunk in its source, from 1.
+    ``best`` is the span of the sentence that is nearest to the question, where it was asked for.
+    """
+
+    id: str
+    score: float
+    text: str
+    source: str
+    start: int
+    end: int
+    line: int
+    fields: Fields
+    best: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hits(Sequence[Hit]):
+    """The answers to one question, best first, and how they were found.
+
+    ``complete`` is true when nothing nearer can have been missed.
+    ``recall_estimate`` is 1.0 for an exact search. ``work`` counts the vectors that were compared.
+    """
+
+    items: tuple[Hit, ...]
+    complete: bool
+    recall_estimate: float
+    work: int
+    space: str
+    took_ms: float
+    score_kind: str = "cosine"
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        """Return one hit, or a tuple of them for a slice."""
+        return self.items[index]
+
+    def __len__(self) -> int:
+        """Return how many hits there are: at most k."""
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Go through the hits, best first."""
+        return iter(self.items)
+
+
+class TokenSpans(Protocol):
+    """A tokenizer as the chunker needs it: where each token of a text begins and ends."""
+
+    def __call__(self, texts: Sequence[str], /) -> list[NDArray[np.int64]]:
+        """Return for each text an array (T, 2) of code-point spans, special tokens left out."""
+        ...
