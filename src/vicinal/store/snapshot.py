@@ -266,12 +266,23 @@ class Snapshot:
         )
 
     def ids_from(self, lane: Lane, origin: str) -> Iterator[tuple[str, str]]:
-        """Go through (id, origin) of the records that came from an origin, or from below it as a folder."""
-        below = (lane.number, origin, origin + "/", origin + "0")  # '0' is the character after '/'
+        """Go through (id, origin) of the records that came from an origin, or from below it as a folder.
+
+        ``.`` is the folder of all relative paths.
+        """
+        sql = "SELECT records.id, ledger.origin FROM ledger JOIN records ON records.number = ledger.record WHERE ledger.lane = ? AND "
+        if origin == ".":
+            relative = "ledger.origin NOT IN ('', '-') AND ledger.origin NOT LIKE '/%' AND ledger.origin NOT LIKE '%:'"
+            yield from self._connection.execute(sql + relative, (lane.number,))
+            return
+        below = (
+            lane.number,
+            origin,
+            origin.rstrip("/") + "/",
+            origin.rstrip("/") + "0",
+        )  # '0' is the character after '/'
         yield from self._connection.execute(
-            "SELECT records.id, ledger.origin FROM ledger JOIN records ON records.number = ledger.record "
-            "WHERE ledger.lane = ? AND (ledger.origin = ? OR (ledger.origin > ? AND ledger.origin < ?))",
-            below,
+            sql + "(ledger.origin = ? OR (ledger.origin > ? AND ledger.origin < ?))", below
         )
 
     def record_of_row(self, lane: Lane) -> Rows:

@@ -255,6 +255,17 @@ class Store:
             SealFile(self.folder).remove()
         return inside.writer
 
+    def check(self) -> None:
+        """Compare everything with its checksums, stamps or not.
+
+        Raises
+        ------
+        CorruptStoreError
+            Something is damaged; the message names the file.
+        """
+        with self._reader() as connection:
+            check_everything(connection, self.folder)
+
     def _require_open(self) -> None:
         if self._closed:
             raise StoreError(f"{self.folder} is closed; open it again.", where=str(self.folder))

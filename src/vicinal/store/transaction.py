@@ -27,6 +27,7 @@ class NewRecord:
     source: str = ""
     fields: Fields = field(default_factory=dict)
     spans: tuple[tuple[int, int], ...]
+    chunker: str
     origin: str = ""
     text_digest: str
     fields_digest: str
@@ -165,7 +166,7 @@ class Transaction(Snapshot):
             record.origin,
             record.text_digest,
             record.fields_digest,
-            lane.chunker,
+            record.chunker,
             lane.space.id,
             record.cut_chunks,
             self.sequence,

@@ -1,0 +1,72 @@
+"""``vicinal demo``: a real corpus that every machine has, and six questions to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.markup import escape
+from rich.panel import Panel
+
+import vicinal
+from vicinal.cli.index import report_of, run
+from vicinal.cli.info import table_of
+from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, print_json
+from vicinal.cli.search import as_data
+from vicinal.database import FOLDER_NAME
+from vicinal.types import Hits
+
+COLLECTION = "python-docs"
+SOURCE = "pydoc:"
+QUESTIONS = (
+    "How do I make text safe to put inside a web page?",
+    "pick a winner by chance",
+    "how many days lie between two birthdays",
+    "run several jobs at the same time",
+    "squeeze a big file so that it takes less room",
+    "the part of the language that gives back the result of a function",
+)
+FIRST_CHARS = 200
+
+
+def demo(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Index the documentation of this Python and answer six questions about it.
+
+    A second run encodes nothing: the ledger knows that nothing has changed.
+    """
+    with vicinal.open(db or Path(FOLDER_NAME)) as database:
+        chosen = database.collection(COLLECTION)
+        report = run(chosen, [SOURCE])
+        answers = {question: chosen.search(question, k=1, highlight=True) for question in QUESTIONS}
+        said = report_of(chosen, report, database.path)
+        about = chosen.info()
+    if as_json:
+        print_json({**said, "info": about, "answers": {question: as_data(hits) for question, hits in answers.items()}})
+        return
+    console.print(table_of(about))
+    speed = f"{report.chunks / report.took_s:.0f} passages/s" if report.chunks else "nothing to encode"
+    console.print(
+        f"\n[bold]{report.chunks}[/] passages encoded in {report.took_s:.1f} s ({speed}), {report.unchanged} records unchanged\n",
+        highlight=False,
+    )
+    for question, hits in answers.items():
+        _show(question, hits)
+    own = f"--db {db} " if db else ""
+    console.print(
+        Panel(
+            f'Now ask your own:  [bold]vicinal search {own}-c {COLLECTION} "…"[/]\nOr index your files: [bold]vicinal index PATH[/]',
+            expand=False,
+        )
+    )
+    if not report.complete:
+        errors.print(f"{len(report.failed)} sources could not be read; --json lists them", highlight=False)
+
+
+def _show(question: str, hits: Hits) -> None:
+    """Print a question with the sentence that answers it."""
+    console.print(f"[bold]? {escape(question)}[/]", highlight=False)
+    for hit in hits:
+        start, end = hit.best or (hit.start, hit.end)
+        sentence = " ".join(hit.text[start - hit.start : end - hit.start].split())[:FIRST_CHARS]
+        console.print(
+            f"  [cyan]{hit.score:.3f}[/] [green]{escape(hit.source)}[/]  {escape(sentence)}\n", highlight=False
+        )

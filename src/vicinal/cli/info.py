@@ -1,0 +1,57 @@
+"""``vicinal info``: what a database holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.markup import escape
+from rich.table import Table
+
+from vicinal.cli.output import DatabaseOption, JsonOption, bytes_text, console, opened, print_json
+
+
+def info(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Show what the database holds: collections, their models and spaces, counts and bytes."""
+    with opened(db) as database:
+        said = database.info()
+    if as_json:
+        print_json(said)
+    else:
+        show(said)
+
+
+def show(said: dict[str, Any]) -> None:
+    """Print what a database holds."""
+    console.print(
+        f"[bold]{escape(said['path'])}[/]  {bytes_text(said['disk_bytes'])} on disk", highlight=False, soft_wrap=True
+    )
+    for collection in said["collections"]:
+        console.print(table_of(collection))
+
+
+def table_of(collection: dict[str, Any]) -> Table:
+    """Return a collection as a table of two columns."""
+    space = collection["space"]
+    table = Table(
+        title=collection["name"],
+        title_justify="left",
+        title_style="bold green",
+        show_header=False,
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "records": f"{collection['records']}, in {collection['chunks']} passages",
+        "cut texts": f"{collection['cut_records']}",
+        "vectors": f"{space['dim']} dimensions, {bytes_text(collection['vector_bytes'])}, {collection['dead_rows']} dead rows",
+        "model": collection["model"] or "an encoder of the program's own",
+        "space": space["id"],
+        "weights": f"sha256 {space['weights']}",
+        "text": f"{space['max_tokens']} tokens, pooling {space['pooling']}, overflow {space['overflow']}, chunker {collection['chunker']}",
+        "last commit": str(collection["sequence"]),
+    }
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

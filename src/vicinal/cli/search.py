@@ -1,0 +1,147 @@
+"""``vicinal search`` and ``vicinal get``: questions, and what is stored."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from vicinal.cli.output import (
+    CollectionOption,
+    DatabaseOption,
+    JsonOption,
+    console,
+    errors,
+    opened_collection,
+    print_json,
+)
+from vicinal.errors import InputError
+from vicinal.types import Hit, Hits
+
+COMPARISON = re.compile(r"^\s*([^\s=!<>$][^=!<>]*?)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s*$", re.DOTALL)
+OPERATOR = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
+
+
+def search(
+    query: Annotated[str, typer.Argument(help="The question.", show_default=False)],
+    db: DatabaseOption = None,
+    collection: CollectionOption = None,
+    k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='A filter: \'year>=2020\', or JSON such as \'{"tags": {"$contains": "x"}}\'. Several must all hold.',
+            show_default=False,
+        ),
+    ] = None,
+    highlight: Annotated[bool, typer.Option(help="Mark the sentence that is nearest to the question.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the passages that are nearest in meaning to a question."""
+    with opened_collection(db, collection) as chosen:
+        hits = chosen.search(query, k=k, where=parse_where(where or []), highlight=highlight)
+    if as_json:
+        print_json(as_data(hits))
+    else:
+        show(hits)
+
+
+def parse_where(conditions: list[str]) -> dict[str, Any] | None:
+    """Return the filter that all of the conditions make, or None for none.
+
+    Raises
+    ------
+    InputError
+        A condition is neither JSON nor a comparison.
+    """
+    parsed = [_condition(text) for text in conditions]
+    return {"$and": parsed} if parsed else None
+
+
+def _condition(text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        try:
+            condition: dict[str, Any] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"--where is no JSON: {error}.", got=text, where="where") from error
+        return condition
+    found = COMPARISON.match(text)
+    if found is None:
+        raise InputError(f"--where must be like year>=2020, or a JSON object, got {text!r}.", got=text, where="where")
+    name, sign, value = found.groups()
+    return {name: {OPERATOR[sign]: _value(value)}}
+
+
+def _value(text: str) -> Any:  # noqa: ANN401 - a value of any field
+    """Return a number, boolean, null or quoted text as JSON has it; anything else is text."""
+    try:
+        return json.loads(text, parse_constant=lambda _: text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def as_data(hits: Hits) -> dict[str, Any]:
+    """Return hits as data."""
+    return {
+        "hits": [asdict(hit) for hit in hits],
+        "complete": hits.complete,
+        "recall_estimate": hits.recall_estimate,
+        "score_kind": hits.score_kind,
+        "work": hits.work,
+        "took_ms": round(hits.took_ms, 3),
+        "space": hits.space,
+    }
+
+
+def show(hits: Hits) -> None:
+    """Print hits: score, source with line, and the passage with its best sentence marked."""
+    for place, hit in enumerate(hits, 1):
+        console.print(
+            f"[bold]{place}[/]  [cyan]{hit.score:.3f}[/]  [green]{escape(hit.source)}[/]:{hit.line}",
+            highlight=False,
+            soft_wrap=True,
+        )
+        console.print(Padding(_passage(hit), (0, 0, 1, 3)))
+    if not hits:
+        console.print("Nothing is stored that the filter lets through.")
+    errors.print(
+        f"[dim]{len(hits)} of {hits.work} passages in {hits.took_ms:.0f} ms, {'exact' if hits.complete else 'approximate'}[/]",
+        highlight=False,
+    )
+
+
+def _passage(hit: Hit) -> Text:
+    text = Text(hit.text)
+    if hit.best is not None and (hit.best[1] - hit.best[0]) < len(hit.text):
+        text.stylize("bold yellow", hit.best[0] - hit.start, hit.best[1] - hit.start)
+    return text
+
+
+def get(
+    record: Annotated[str, typer.Argument(metavar="ID", help="The id of a record.", show_default=False)],
+    db: DatabaseOption = None,
+    collection: CollectionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a record: its text, source, fields and the spans of its passages."""
+    with opened_collection(db, collection) as chosen:
+        found = chosen.get(record)
+    if as_json:
+        print_json(asdict(found))
+        return
+    console.print(
+        f"[green]{escape(found.id)}[/]  {escape(found.source)}  {len(found.spans)} passages",
+        highlight=False,
+        soft_wrap=True,
+    )
+    for name, value in found.fields.items():
+        console.print(
+            f"[cyan]{escape(name)}[/]: {escape(json.dumps(value, ensure_ascii=False))}", highlight=False, soft_wrap=True
+        )
+    typer.echo(found.text)

@@ -1,0 +1,213 @@
+"""A database: one directory with collections in it. The outermost of what a program needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vicinal import encode
+from vicinal._arrays import one_of
+from vicinal.chunk import Chunker
+from vicinal.collection import Collection
+from vicinal.config import database_path
+from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
+from vicinal.lifecycle import WHOLE
+from vicinal.lifecycle.records import checked_id
+from vicinal.space import Encoder
+from vicinal.store import Store
+from vicinal.types import Overflow
+
+FOLDER_NAME = ".vicinal"
+DEFAULT_MODEL = "minilm"
+DEFAULT_OVERFLOW: Overflow = "chunk"
+OVERFLOWS = ("chunk", "error", "cut")
+
+
+def open(path: str | Path, *, create: bool = True, read_only: bool = False) -> Database:  # noqa: A001 - vicinal.open is the fixed public name
+    """Return the database in a folder, checked; it is made where there is none.
+
+    Parameters
+    ----------
+    path : str or Path
+        The folder.
+    create : bool
+        Whether to make it when it is not there.
+    read_only : bool
+        Refuse every write; also for a folder that cannot be written.
+
+    Raises
+    ------
+    DatabaseNotFoundError
+        It is not there, and ``create`` or ``read_only`` says not to make it.
+    StoreError
+        A file of it is damaged, of another format, or cannot be opened; the message names the file.
+    """
+    return Database(Store.open(Path(path), create=create, read_only=read_only))
+
+
+def find(start: str | Path = ".") -> Path:
+    """Return the folder of the database that serves a place: the one that VICINAL_DB names, or ``.vicinal`` there or above.
+
+    Raises
+    ------
+    DatabaseNotFoundError
+        There is none up to the root.
+    """
+    named = database_path()
+    if named is not None:
+        return named
+    here = Path(start).resolve()
+    for folder in (here, *here.parents):
+        if (folder / FOLDER_NAME).is_dir():
+            return folder / FOLDER_NAME
+    raise DatabaseNotFoundError(
+        f"There is no {FOLDER_NAME} in {here} or above it. Make one with: vicinal index PATH", where=str(here)
+    )
+
+
+class Database:
+    """A folder of collections, open. Made by ``vicinal.open``; a context manager."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def path(self) -> Path:
+        """The folder."""
+        return self._store.folder
+
+    def __enter__(self) -> Self:
+        """Return the database itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Tell the folder."""
+        return f"Database({str(self.path)!r})"
+
+    def collections(self) -> list[str]:
+        """Return the names of the collections, sorted."""
+        with self._store.snapshot() as snapshot:
+            return snapshot.collection_names()
+
+    def collection(
+        self,
+        name: str,
+        *,
+        model: str | Encoder | None = None,
+        overflow: Overflow | None = None,
+        create: bool = True,
+    ) -> Collection:
+        """Return a collection; it is made on first use, its space pinned from then on.
+
+        Parameters
+        ----------
+        name : str
+            Not empty.
+        model : str or Encoder, optional
+            A model's name, or an encoder of your own. For a new collection ``minilm`` by default.
+            For one that exists it must be in the collection's space.
+        overflow : {"chunk", "error", "cut"}, optional
+            What happens to text beyond the model's window: it is stored as several chunks (default for a new collection),
+            refused, or cut and counted. For one that exists it must be the collection's.
+        create : bool
+            Whether to make it when it is not there.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            It is not there, and ``create`` is false.
+        SpaceMismatchError
+            The collection is in another space than the model; the message names the differing fields.
+        ModelNotFoundError, PinMismatchError
+            The model cannot be had.
+        """
+        name = checked_id(name, "name")
+        if overflow is not None:
+            one_of(overflow, "overflow", OVERFLOWS)
+        if create and name not in self.collections():
+            return self._create(name, model, overflow)
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(name)
+        if overflow is not None and overflow != lane.space.overflow:
+            raise SpaceMismatchError(
+                f"Collection {name!r} has the overflow rule {lane.space.overflow!r}, and {overflow!r} was asked for. "
+                "Leave it out, or make a new collection.",
+                fields=("overflow",),
+                expected=lane.space.overflow,
+                got=overflow,
+                where=name,
+            )
+        encoder = encode.load(model, overflow=lane.space.overflow) if isinstance(model, str) else model  # type: ignore[arg-type]  # it was one when stored
+        return Collection(self._store, name, base=self._base, encoder=encoder)
+
+    @property
+    def _base(self) -> Path:
+        """The folder that ids of files are relative to: the one in which the database lies."""
+        return self.path.parent
+
+    def _create(self, name: str, model: str | Encoder | None, overflow: Overflow | None) -> Collection:
+        model = DEFAULT_MODEL if model is None else model
+        encoder = encode.load(model, overflow=overflow or DEFAULT_OVERFLOW) if isinstance(model, str) else model
+        space = encoder.space
+        if overflow is not None and space.overflow != overflow:
+            raise SpaceMismatchError(
+                f"The encoder has the overflow rule {space.overflow!r}, and {overflow!r} was asked for.",
+                fields=("overflow",),
+                expected=overflow,
+                got=space.overflow,
+                where=name,
+            )
+        chunker = Chunker.for_window(space.max_tokens).id if space.overflow == "chunk" else WHOLE
+        with self._store.write() as transaction:
+            if name not in transaction.collection_names():  # another process may have been faster
+                transaction.create_collection(
+                    name, model=model if isinstance(model, str) else "", space=space, chunker=chunker
+                )
+        return Collection(self._store, name, base=self._base, encoder=encoder)
+
+    def info(self) -> dict[str, Any]:
+        """Return what the database holds: its path, its bytes on disk, and what each collection is."""
+        files = [file for file in self.path.rglob("*") if file.is_file()]
+        collections = [Collection(self._store, name, base=self._base).info() for name in self.collections()]
+        return {
+            "path": str(self.path),
+            "disk_bytes": sum(file.stat().st_size for file in files),
+            "collections": collections,
+        }
+
+    def default_collection(self) -> str:
+        """Return the name that is meant when none is said: ``main``, or the only one there is.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            There are none, or several without a ``main``.
+        """
+        names = self.collections()
+        if "main" in names:
+            return "main"
+        if len(names) == 1:
+            return names[0]
+        told = f"It has {', '.join(names)}; say which." if names else "Fill it with: vicinal index PATH"
+        raise CollectionNotFoundError(f"{self.path} has no collection 'main'. {told}", where=str(self.path))
+
+    def check(self) -> None:
+        """Read everything and compare it with its checksums.
+
+        Raises
+        ------
+        CorruptStoreError
+            Something is damaged; the message names the file.
+        """
+        self._store.check()
+
+    def close(self) -> None:
+        """Close the database; what was written is durable already. Closing twice is no error."""
+        self._store.close()

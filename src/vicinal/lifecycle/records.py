@@ -1,0 +1,152 @@
+"""What a user gives as records, checked and made into documents. Nothing is written when any of them is wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from vicinal.errors import AlreadyExistsError, DtypeError, NonFiniteError, RangeError
+from vicinal.types import Document, FieldValue
+
+RESERVED = ("id", "text", "source")
+"""Names in a record that are no fields."""
+MAX_ID_CHARS = 4096
+MAX_TEXT_CHARS = 1 << 26
+"""64 million characters: a library's shelf, and what one record may hold."""
+MAX_FIELDS = 1024
+
+
+def documents_of(records: object) -> list[Document]:
+    """Return records as documents.
+
+    Parameters
+    ----------
+    records : iterable of mapping
+        ``id`` and ``text`` are strings; ``source`` may be one; every other entry is a field.
+
+    Raises
+    ------
+    InputError
+        The first record that is wrong, by its place; or two of the same id.
+    """
+    if isinstance(records, str | bytes | Mapping) or not isinstance(records, Iterable):
+        raise DtypeError(
+            f"records must be a list of mappings such as {{'id': 'a', 'text': '…'}}, got one {type(records).__name__}.",
+            expected="list of mappings",
+            got=type(records).__name__,
+            where="records",
+        )
+    documents = [_document(place, record) for place, record in enumerate(records)]
+    _require_distinct([document.id for document in documents])
+    return documents
+
+
+def _require_distinct(ids: Sequence[str]) -> None:
+    seen: set[str] = set()
+    for place, one in enumerate(ids):
+        if one in seen:
+            raise AlreadyExistsError(
+                f"records[{place}] has the id {one!r} of one before it; ids are unique.", got=one, where=place
+            )
+        seen.add(one)
+
+
+def _document(place: int, record: object) -> Document:
+    if not isinstance(record, Mapping):
+        raise DtypeError(
+            f"records[{place}] must be a mapping, got {type(record).__name__}.",
+            expected="mapping",
+            got=type(record).__name__,
+            where=place,
+        )
+    fields = {name: value for name, value in record.items() if name not in RESERVED}
+    return Document(
+        id=checked_id(record.get("id"), f"records[{place}]['id']"),
+        text=_text(record.get("text"), f"records[{place}]['text']", MAX_TEXT_CHARS),
+        source=_text(record.get("source", ""), f"records[{place}]['source']", MAX_ID_CHARS),
+        fields=_fields(fields, f"records[{place}]"),
+    )
+
+
+def checked_id(value: object, where: str) -> str:
+    """Return an id, or say why it is none.
+
+    Raises
+    ------
+    DtypeError, RangeError
+        It is no string, empty, too long, or holds half of a surrogate pair.
+    """
+    text = _text(value, where, MAX_ID_CHARS)
+    if not text:
+        raise RangeError(f"{where} is empty; an id has at least one character.", where=where)
+    return text
+
+
+def _text(value: object, where: str, most: int) -> str:
+    if not isinstance(value, str):
+        raise DtypeError(
+            f"{where} must be a string, got {type(value).__name__}.",
+            expected="str",
+            got=type(value).__name__,
+            where=where,
+        )
+    if len(value) > most:
+        raise RangeError(
+            f"{where} has {len(value)} characters; the most is {most}.",
+            expected=f"<= {most}",
+            got=len(value),
+            where=where,
+        )
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise RangeError(
+            f"{where} holds a lone surrogate at {error.start}, which is no character.", where=where
+        ) from None
+    return value
+
+
+def _fields(fields: Mapping[Any, Any], where: str) -> dict[str, FieldValue]:
+    if len(fields) > MAX_FIELDS:
+        raise RangeError(
+            f"{where} has {len(fields)} fields; the most is {MAX_FIELDS}.",
+            expected=f"<= {MAX_FIELDS}",
+            got=len(fields),
+            where=where,
+        )
+    return {_field_name(name, where): _field_value(value, f"{where}[{name!r}]") for name, value in fields.items()}
+
+
+def _field_name(name: object, where: str) -> str:
+    text = checked_id(name, f"the name of a field of {where}")
+    if text.startswith("$"):
+        raise RangeError(
+            f"{where} has a field {text!r}; names that begin with $ are operators of filters.", got=text, where=where
+        )
+    return text
+
+
+def _field_value(value: object, where: str) -> FieldValue:
+    if isinstance(value, list | tuple):
+        return [_scalar(element, where) for element in value]  # type: ignore[return-value]  # lists may mix kinds
+    return _scalar(value, where)
+
+
+def _scalar(value: object, where: str) -> str | int | float | bool | None:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise NonFiniteError(
+                f"{where} is {value}; a field holds finite numbers, or None.", got=str(value), where=where
+            )
+        return value
+    if isinstance(value, str):
+        return _text(value, where, MAX_TEXT_CHARS)
+    raise DtypeError(
+        f"{where} must be a string, number, boolean, None or a list of them, got {type(value).__name__}.",
+        expected="str | int | float | bool | None | list",
+        got=type(value).__name__,
+        where=where,
+    )
