@@ -14,6 +14,8 @@ from vicinal.store.format import APPLICATION_ID, FORMAT_VERSION, unknown_version
 
 BUSY_TIMEOUT_MS = 10_000
 """How long SQLite waits for another connection's short locks."""
+CACHE_KIB = 32_768
+"""Pages that SQLite keeps in memory, each connection its own."""
 
 TABLES = """
 CREATE TABLE manifest (
@@ -126,7 +128,7 @@ def connect(path: Path, *, write: bool, immutable: bool = False) -> sqlite3.Conn
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
         )
         try:
-            for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "foreign_keys=ON", "synchronous=FULL"):
+            for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "foreign_keys=ON", "synchronous=FULL", f"cache_size=-{CACHE_KIB}"):
                 connection.execute(f"PRAGMA {pragma}")
             _check_identity(connection, path)
         except BaseException:

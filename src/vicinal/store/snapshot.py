@@ -196,8 +196,8 @@ class Snapshot:
     def chunks_at(self, lane: Lane, rows: Sequence[int]) -> dict[int, ChunkRow]:
         """Return the chunks at rows, by row."""
         found: dict[int, ChunkRow] = {}
-        for part in _portions(rows):
-            sql = f'SELECT lane, row, record, start, "end", crc FROM chunks WHERE lane = ? AND row IN ({_marks(part)})'  # noqa: S608 - only question marks
+        for part in portions(rows):
+            sql = f'SELECT lane, row, record, start, "end", crc FROM chunks WHERE lane = ? AND row IN ({marks(part)})'  # noqa: S608 - only question marks
             for _, row, record, start, end in self._checked(
                 self._connection.execute(sql, (lane.number, *part)), "chunks"
             ):
@@ -207,8 +207,8 @@ class Snapshot:
     def records_at(self, numbers: Sequence[int]) -> dict[int, Record]:
         """Return records by number, without their spans."""
         found: dict[int, Record] = {}
-        for part in _portions(numbers):
-            sql = f"SELECT number, {RECORD_COLUMNS} FROM records WHERE number IN ({_marks(part)})"  # noqa: S608 - only question marks
+        for part in portions(numbers):
+            sql = f"SELECT number, {RECORD_COLUMNS} FROM records WHERE number IN ({marks(part)})"  # noqa: S608 - only question marks
             for number, *values in self._connection.execute(sql, part):
                 found[number] = self._record(values, ())
         return found
@@ -242,10 +242,10 @@ class Snapshot:
     def ledger(self, lane: Lane, ids: Sequence[str]) -> dict[str, LedgerEntry]:
         """Return the entries of some ids, by id; ids that are not stored are left out."""
         found: dict[str, LedgerEntry] = {}
-        for part in _portions(ids):
+        for part in portions(ids):
             sql = (
                 f"SELECT records.id, {LEDGER_COLUMNS} FROM records JOIN ledger ON ledger.record = records.number "  # noqa: S608 - only question marks
-                f"WHERE records.collection = ? AND ledger.lane = ? AND records.id IN ({_marks(part)})"
+                f"WHERE records.collection = ? AND ledger.lane = ? AND records.id IN ({marks(part)})"
             )
             for record_id, *values in self._connection.execute(sql, (lane.collection, lane.number, *part)):
                 found[record_id] = self._entry(record_id, values)
@@ -310,12 +310,12 @@ LEDGER_COLUMNS = (
 )
 
 
-def _portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+def portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
     """Cut a list into parts that one statement can take."""
     for start in range(0, len(values), AT_ONCE):
         yield values[start : start + AT_ONCE]
 
 
-def _marks(values: Sequence[Any]) -> str:
+def marks(values: Sequence[Any]) -> str:
     """Return as many question marks as there are values."""
     return ",".join("?" * len(values))

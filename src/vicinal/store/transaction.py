@@ -14,8 +14,11 @@ from vicinal.errors import AlreadyExistsError, ShapeError
 from vicinal.space import Space, Vectors
 from vicinal.store.format import BLOCK_ROWS, SEGMENT_ROWS, VecHeader, row_crc
 from vicinal.store.segment import Segment, extended_blocks
-from vicinal.store.snapshot import Lane, Snapshot
+from vicinal.store.snapshot import Lane, Snapshot, marks, portions
 from vicinal.types import Fields, Floats
+
+FIELDS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+"""How fields stand in the database."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,25 +122,24 @@ class Transaction(Snapshot):
             )
         self._forget_chunks(lane, list(numbers.values()))
         self._append(lane, np.asarray(vectors))
-        row, next_number = lane.next_row, self._next("records")
+        next_number = self._next("records")
+        row, placed = lane.next_row, []
         for record in records:
             number = numbers.get(record.id)
             if number is None:
                 number, next_number = next_number, next_number + 1
-            self._put_record(lane, number, record)
-            self._put_chunks(lane, number, record, row)
+            placed.append((number, row, record))
             row += len(record.spans)
+        self._put_records(lane, [(number, record) for number, _, record in placed])
+        self._put_chunks(lane, placed)
         return self._advance(lane, row)
 
     def _numbers(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
         """Return id → record number of those ids that are stored."""
         found: dict[str, int] = {}
-        for record_id in ids:
-            row = self._connection.execute(
-                "SELECT number FROM records WHERE collection = ? AND id = ?", (lane.collection, record_id)
-            ).fetchone()
-            if row is not None:
-                found[record_id] = row[0]
+        for part in portions(ids):
+            sql = f"SELECT id, number FROM records WHERE collection = ? AND id IN ({marks(part)})"  # noqa: S608 - only question marks
+            found.update(self._connection.execute(sql, (lane.collection, *part)).fetchall())
         return found
 
     def _forget_chunks(self, lane: Lane, numbers: Sequence[int]) -> None:
@@ -151,16 +153,25 @@ class Transaction(Snapshot):
             )
             run.executemany("DELETE FROM chunks WHERE lane = ? AND row = ?", [(lane.number, row) for (row,) in rows])
 
-    def _put_record(self, lane: Lane, number: int, record: NewRecord) -> None:
-        fields = json.dumps(record.fields, ensure_ascii=False, separators=(",", ":"))
-        values = (lane.collection, record.id, record.text, record.source, fields, self.sequence)
-        run = self._connection.execute
-        run(
+    def _put_records(self, lane: Lane, records: Sequence[tuple[int, NewRecord]]) -> None:
+        """Write records under their numbers, and what the ledger says of them."""
+        rows, entries = [], []
+        for number, record in records:
+            rows.append((lane.collection, record.id, record.text, record.source, FIELDS.encode(record.fields), self.sequence))
+            entries.append(self._entry_of(lane, number, record))
+        self._connection.executemany(
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET text = excluded.text, "
             "source = excluded.source, fields = excluded.fields, sequence = excluded.sequence, crc = excluded.crc",
-            (number, *values, row_crc(*values)),
+            [(number, *row, row_crc(*row)) for (number, _), row in zip(records, rows, strict=True)],
         )
-        entry = (
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [(*entry, row_crc(*entry)) for entry in entries],
+        )
+
+    def _entry_of(self, lane: Lane, number: int, record: NewRecord) -> tuple[str | int, ...]:
+        """Return the ledger's columns for a record."""
+        return (
             lane.number,
             number,
             record.origin,
@@ -171,10 +182,14 @@ class Transaction(Snapshot):
             record.cut_chunks,
             self.sequence,
         )
-        run("INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (*entry, row_crc(*entry)))
 
-    def _put_chunks(self, lane: Lane, number: int, record: NewRecord, first_row: int) -> None:
-        chunks = [(lane.number, first_row + place, number, *span) for place, span in enumerate(record.spans)]
+    def _put_chunks(self, lane: Lane, placed: Sequence[tuple[int, int, NewRecord]]) -> None:
+        """Write the chunks of records that begin at given rows."""
+        chunks = [
+            (lane.number, first_row + place, number, start, end)
+            for number, first_row, record in placed
+            for place, (start, end) in enumerate(record.spans)
+        ]
         self._connection.executemany(
             "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", [(*values, row_crc(*values)) for values in chunks]
         )
@@ -232,7 +247,7 @@ class Transaction(Snapshot):
     def relabel(self, lane: Lane, record: NewRecord) -> None:
         """Write the fields and the origin of a stored record anew, its text and vectors untouched."""
         number = self._numbers(lane, [record.id])[record.id]
-        self._put_record(lane, number, record)
+        self._put_records(lane, [(number, record)])
 
     def delete(self, lane: Lane, ids: Sequence[str]) -> int:
         """Delete records with their chunks and ledger entries; return how many there were.
