@@ -238,7 +238,7 @@ class ReadOnlyError(StoreError):
 
 
 class UnsupportedError(VicinalError):
-    """This part does not have the capability that was asked for."""
+    """A part does not have the capability that was asked for."""
 
     code = "unsupported"
 

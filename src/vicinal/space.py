@@ -17,6 +17,8 @@ from vicinal.types import Floats, Progress
 
 ID_DIGITS = 16
 """Hexadecimal digits of a space id: 64 bits, so two spaces of one user never meet by chance."""
+KINDS: dict[str, type] = {"str": str, "int": int, "bool": bool}
+"""The types of a space's fields, by their names in the class."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,8 @@ class Space:
 
     Raises
     ------
+    DtypeError
+        A field has another type: the canonical form would not be the same for equal fields.
     RangeError
         A number is out of its range.
     """
@@ -75,6 +79,15 @@ class Space:
 
     def __post_init__(self) -> None:
         """Refuse what no pipeline can be."""
+        for field in fields(self):
+            value, kind = getattr(self, field.name), KINDS[str(field.type)]
+            if type(value) is not kind:
+                raise DtypeError(
+                    f"{field.name} of a space must be {kind.__name__}, got {type(value).__name__}.",
+                    expected=kind.__name__,
+                    got=type(value).__name__,
+                    where=field.name,
+                )
         for name in ("max_tokens", "full_dim", "dim"):
             value = getattr(self, name)
             if value < 1:
@@ -100,7 +113,7 @@ class Space:
         """
         try:
             return cls(**json.loads(text))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, RecursionError) as error:
             raise InputError(f"This is not the canonical form of a space: {error}.", where="space") from error
 
     def diff(self, other: Space) -> dict[str, tuple[Any, Any]]:
@@ -138,7 +151,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 44 else f"{text[:20]}…{text[-9:]}"  # noqa: PLR2004 - a digest is 66 with its quotes
 
 
-class Vectors(Sequence[Floats]):
+class Vectors:
     """Vectors with their space: float32 (N, D), read only.
 
     ``numpy.asarray(vectors)`` gives the array. Similarity and joining ask for one space.
@@ -158,12 +171,22 @@ class Vectors(Sequence[Floats]):
         The array is no such matrix.
     """
 
-    __slots__ = ("_array", "cut_rows", "space")
+    __slots__ = ("_array", "_cut_rows", "_space")
 
     def __init__(self, array: object, space: Space, *, cut_rows: Sequence[int] = ()) -> None:
         self._array = _checked_matrix(array, space.dim)
-        self.space = space
-        self.cut_rows = tuple(cut_rows)
+        self._space = space
+        self._cut_rows = _checked_rows(cut_rows, len(self._array))
+
+    @property
+    def space(self) -> Space:
+        """What makes these vectors comparable with others."""
+        return self._space
+
+    @property
+    def cut_rows(self) -> tuple[int, ...]:
+        """The rows whose text was cut at the window, ascending."""
+        return self._cut_rows
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: ANN401 - NumPy's own protocol
         """Return the array, for ``numpy.asarray``."""
@@ -176,8 +199,15 @@ class Vectors(Sequence[Floats]):
     def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - one row, or Vectors for a slice
         """Return one row as a float32 array (D,), or Vectors for a slice."""
         if isinstance(index, slice):
-            return Vectors(self._array[index], self.space)
+            cut = set(self.cut_rows)
+            kept = [place for place, row in enumerate(range(len(self))[index]) if row in cut]
+            return Vectors(self._array[index], self.space, cut_rows=kept)
         return self._array[index]
+
+    def __contains__(self, vector: object) -> bool:
+        """Return whether a row is equal to an array (D,)."""
+        wanted = np.asarray(vector)
+        return wanted.shape == (self.dim,) and bool((self._array == wanted).all(axis=1).any())
 
     def __iter__(self) -> Iterator[Floats]:
         """Go through the rows."""
@@ -209,17 +239,18 @@ class Vectors(Sequence[Floats]):
         SpaceMismatchError
             The other vectors are in another space.
         """
-        self.space.require(other.space, what="the other set of vectors")
-        return np.asarray(self._array @ other._array.T, dtype=np.float32)
-
-    def __matmul__(self, other: object) -> Floats:
-        """Return ``similarity``; a bare array has no space and is refused."""
         if not isinstance(other, Vectors):
             raise DtypeError(
                 "A product of Vectors needs Vectors on both sides; use numpy.asarray(vectors) to leave the space on purpose.",
                 expected="Vectors",
                 got=type(other).__name__,
             )
+        self.space.require(other.space, what="the other set of vectors")
+        with np.errstate(over="ignore", invalid="ignore"):  # beyond float32 the answer is infinite, as IEEE 754 has it
+            return np.asarray(self._array @ np.asarray(other).T, dtype=np.float32)
+
+    def __matmul__(self, other: Vectors) -> Floats:
+        """Return ``similarity``; a bare array has no space and is refused."""
         return self.similarity(other)
 
     @classmethod
@@ -235,18 +266,25 @@ class Vectors(Sequence[Floats]):
         """
         if not parts:
             raise RangeError("concatenate needs at least one part.", expected=">= 1", got=0, where="parts")
-        for part in parts[1:]:
+        for part in parts:
+            if not isinstance(part, Vectors):
+                raise DtypeError(
+                    f"concatenate joins Vectors, got {type(part).__name__}.",
+                    expected="Vectors",
+                    got=type(part).__name__,
+                    where="parts",
+                )
             parts[0].space.require(part.space, what="a part")
         starts = np.cumsum([0, *(len(part) for part in parts)])
         cut = [int(start) + row for start, part in zip(starts, parts, strict=False) for row in part.cut_rows]
-        return cls(np.concatenate([part._array for part in parts]), parts[0].space, cut_rows=cut)
+        return cls(np.concatenate([np.asarray(part) for part in parts]), parts[0].space, cut_rows=cut)
 
 
 def _checked_matrix(array: object, dim: int) -> Floats:
     """Return the array as a read-only float32 (N, D), or say what is wrong with it."""
     try:
         matrix = np.asarray(array)
-    except ValueError as error:
+    except (ValueError, TypeError, RuntimeError) as error:  # what array-likes raise when they are none
         raise ShapeError(f"Vectors must be a matrix of numbers: {error}.", where="vectors") from error
     if matrix.dtype.kind not in "fiu":
         raise DtypeError(
@@ -268,6 +306,18 @@ def _checked_matrix(array: object, dim: int) -> Floats:
     view = matrix.view()
     view.flags.writeable = False
     return view
+
+
+def _checked_rows(rows: Sequence[int], count: int) -> tuple[int, ...]:
+    """Return row numbers in order, each below the count."""
+    listed = tuple(sorted(int(row) for row in rows))
+    if listed and not 0 <= listed[0] <= listed[-1] < count:
+        raise RangeError(
+            f"cut_rows must be rows of the {count} vectors, got {listed[0]} to {listed[-1]}.",
+            expected=f"0 to {count - 1}",
+            where="cut_rows",
+        )
+    return listed
 
 
 class Encoder(Protocol):

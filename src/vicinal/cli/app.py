@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import sys
 import traceback
 import warnings
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from vicinal import __version__
@@ -45,7 +43,7 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[  # noqa: ARG001 - typer calls _version with it
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
     ] = False,
 ) -> None:
@@ -56,21 +54,16 @@ def main() -> NoReturn:
     """Run the command of ``sys.argv`` and end with its exit status."""
     warnings.showwarning = _show_warning
     try:
-        status = app(standalone_mode=False)
+        app()
     except VicinalError as error:
-        status = _show_error(error)
-    except click.ClickException as error:
-        error.show()
-        status = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        errors.print("\n[yellow]Stopped.[/] What was committed is kept; run the same command to go on.")
-        status = INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone; say nothing more
-        status = 0
+        sys.exit(_show_error(error))
+    except SystemExit as ended:
+        if ended.code == INTERRUPTED:
+            errors.print("\n[yellow]Stopped.[/] What was committed is kept; run the same command to go on.")
+        raise
     except Exception:  # noqa: BLE001 - the face: a fault of ours gets an id and the whole story
-        status = _show_fault()
-    sys.exit(status or 0)
+        sys.exit(_show_fault())
+    sys.exit(0)
 
 
 def _show_error(error: VicinalError) -> int:

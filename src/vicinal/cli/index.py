@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 
 import vicinal
-from vicinal.cli.output import CollectionOption, DatabaseOption, JsonOption, console, print_json, progress_bar
+from vicinal.cli.output import DatabaseOption, JsonOption, console, print_json, progress_bar
 from vicinal.collection import Collection, SyncProgress, SyncReport
 from vicinal.database import FOLDER_NAME, find
 from vicinal.errors import DatabaseNotFoundError

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from vicinal import models
-from vicinal.cli.output import JsonOption, console, print_json
+from vicinal.cli.output import JsonOption, console, errors, print_json
 from vicinal.errors import PinMismatchError, exit_status
 
 app = typer.Typer(help="Models: list, pull, verify, info.", no_args_is_help=True)
@@ -43,13 +43,13 @@ def list_models(as_json: JsonOption = False) -> None:
 @app.command()
 def pull(name: NameArgument, as_json: JsonOption = False) -> None:
     """Get a model from the first source that has it, each file compared with its digest."""
-    place = models.pull(name)
+    with errors.status(f"looking for {escape(name)}"):
+        found = models.pull(name)
     if as_json:
-        print_json({"name": name, "path": str(place)})
-    else:
-        console.print(
-            f"{escape(name)} is in {escape(str(place))}, every file as its pin says", highlight=False, soft_wrap=True
-        )
+        print_json({"name": name, "path": str(found.folder), "source": found.source})
+        return
+    told = f"{escape(name)} is in {escape(str(found.folder))} (from: {found.source}), every file as its pin says"
+    console.print(told, highlight=False, soft_wrap=True)
 
 
 @app.command()

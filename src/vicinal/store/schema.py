@@ -128,7 +128,13 @@ def connect(path: Path, *, write: bool, immutable: bool = False) -> sqlite3.Conn
             uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_TIMEOUT_MS / 1000
         )
         try:
-            for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "foreign_keys=ON", "synchronous=FULL", f"cache_size=-{CACHE_KIB}"):
+            for pragma in (
+                "trusted_schema=OFF",
+                "cell_size_check=ON",
+                "foreign_keys=ON",
+                "synchronous=FULL",
+                f"cache_size=-{CACHE_KIB}",
+            ):
                 connection.execute(f"PRAGMA {pragma}")
             _check_identity(connection, path)
         except BaseException:

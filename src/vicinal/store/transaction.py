@@ -157,7 +157,9 @@ class Transaction(Snapshot):
         """Write records under their numbers, and what the ledger says of them."""
         rows, entries = [], []
         for number, record in records:
-            rows.append((lane.collection, record.id, record.text, record.source, FIELDS.encode(record.fields), self.sequence))
+            rows.append(
+                (lane.collection, record.id, record.text, record.source, FIELDS.encode(record.fields), self.sequence)
+            )
             entries.append(self._entry_of(lane, number, record))
         self._connection.executemany(
             "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET text = excluded.text, "

@@ -1,0 +1,206 @@
+"""Cut one text: the strongest place within reach, else a sentence, a line, a word, a token.
+
+Tokens are counted by where they begin: the tokens of [a, b) are those that begin in it, so a count is
+the difference of two binary searches, and the work is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal.chunk.outline import BLOCK, Outline
+from vicinal.chunk.sentence import sentence_ends
+
+SPACE = re.compile(r"\s*")
+GAP = re.compile(r"\s")
+FULL = 2
+"""A chunk is full enough to end when it holds 1/2 of the target."""
+LEAST = 8
+"""It may end with 1/8 of the target when what follows fits whole into the next one."""
+LINE_SCAN_CHARS = 1 << 16
+"""A sentence or a line is looked for no farther back than this, however long a token is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """How many tokens a chunk may hold, and how many of a split piece are repeated in the next."""
+
+    target: int
+    overlap: int
+
+
+class Ruler:
+    """A text with its tokens: where they begin, and how many stand before a place."""
+
+    __slots__ = ("count", "starts", "text")
+
+    def __init__(self, text: str, starts: NDArray[np.int64]) -> None:
+        self.text = text
+        self.starts = starts
+        self.count = len(starts)
+
+    def before(self, place: int) -> int:
+        """Return how many tokens begin before a place."""
+        return int(self.starts.searchsorted(place))
+
+    def place(self, token: int) -> int:
+        """Return where a token begins; the text's end after the last."""
+        return int(self.starts[token]) if token < self.count else len(self.text)
+
+
+def cut(text: str, outline: Outline, starts: NDArray[np.int64], sizes: Sizes, *, prose: bool) -> list[tuple[int, int]]:
+    """Return the spans of the chunks of a text, in order, white space trimmed.
+
+    Parameters
+    ----------
+    text : str
+        The document.
+    outline : Outline
+        Where it may be cut.
+    starts : int64 array of shape (T,)
+        Where each token begins, ascending.
+    sizes : Sizes
+        The target and the overlap.
+    prose : bool
+        Whether sentences are better places than lines.
+
+    Returns
+    -------
+    list of (start, end)
+        Each holds at most ``sizes.target`` tokens by ``starts``. Two overlap only where a piece had to be split.
+    """
+    ruler = Ruler(text, starts)
+    pieces = _Pieces(outline, ruler)
+    spans: list[tuple[int, int]] = []
+    at = 0
+    while at < len(text):
+        end, following = _step(ruler, pieces, at, sizes, prose=prose)
+        piece = text[at:end]
+        body = piece.strip()
+        if body:
+            start = at + len(piece) - len(piece.lstrip())
+            spans.append((start, start + len(body)))
+        at = following
+    return spans
+
+
+class _Pieces:
+    """The outline, with the tokens before each place and where the piece that begins there ends."""
+
+    __slots__ = ("ends", "heads", "heads_at", "places", "ranks", "tokens", "total")
+
+    def __init__(self, outline: Outline, ruler: Ruler) -> None:
+        self.places = outline.places
+        self.ranks = outline.ranks
+        self.tokens: list[int] = ruler.starts.searchsorted(outline.places).tolist() if outline.places else []
+        self.total = ruler.count
+        self.ends = _next_as_strong(outline.ranks)
+        self.heads_at = [number for number, rank in enumerate(outline.ranks) if rank < BLOCK]
+        self.heads = [outline.places[number] for number in self.heads_at]
+
+    def limit(self, at: int, text_end: int) -> tuple[int, int]:
+        """Return (place, tokens before it) of the next heading that is as strong as the section of ``at``."""
+        number = bisect_right(self.heads, at) - 1
+        end = self.ends[self.heads_at[number]] if number >= 0 else len(self.places)
+        return (self.places[end], self.tokens[end]) if end < len(self.places) else (text_end, self.total)
+
+    def size(self, number: int) -> int:
+        """Return how many tokens the piece that begins at a place holds."""
+        end = self.ends[number]
+        return (self.tokens[end] if end < len(self.tokens) else self.total) - self.tokens[number]
+
+    def begin(self, before: int, after: int) -> int:
+        """Return where the block that holds the end of [after, before) begins, or ``after``."""
+        number = bisect_left(self.places, before) - 1
+        while number >= 0 and self.places[number] > after:
+            if self.ranks[number] <= BLOCK:
+                return self.places[number]
+            number -= 1
+        return after
+
+
+def _next_as_strong(ranks: list[int]) -> list[int]:
+    """Return for each place the next one of the same or a stronger rank; the number of places for none."""
+    ends = [len(ranks)] * len(ranks)
+    waiting: list[int] = []
+    for number, rank in enumerate(ranks):
+        while waiting and ranks[waiting[-1]] >= rank:
+            ends[waiting.pop()] = number
+        waiting.append(number)
+    return ends
+
+
+def _step(ruler: Ruler, pieces: _Pieces, at: int, sizes: Sizes, *, prose: bool) -> tuple[int, int]:
+    """Return where the chunk that begins at ``at`` ends and where the next one begins."""
+    first = ruler.before(at)
+    limit, tokens = pieces.limit(at, len(ruler.text))
+    if tokens - first <= sizes.target:
+        return limit, limit
+    number = _best_place(pieces, at, first, sizes.target)
+    if number is not None:
+        end, whole = pieces.places[number], pieces.ranks[number] <= BLOCK
+    else:
+        end, whole = _finer_place(ruler, at, first, sizes.target, prose=prose), False
+    after_space = SPACE.match(ruler.text, end)
+    if whole or (after_space and after_space.end() >= limit):
+        return end, (end if whole else limit)
+    return end, _overlapped(ruler, at, end, pieces.begin(end, at), sizes.overlap)
+
+
+def _best_place(pieces: _Pieces, at: int, first: int, target: int) -> int | None:
+    """Return the last of the strongest places at which a chunk may end, or None.
+
+    It may end where it is full enough, or earlier when the piece that follows fits whole into the next.
+    """
+    low = max(bisect_left(pieces.tokens, first + target // LEAST), bisect_right(pieces.places, at))
+    high = bisect_right(pieces.tokens, first + target)
+    full = first + target // FULL
+    best = None
+    for number in range(low, high):
+        clean = pieces.tokens[number] >= full or pieces.size(number) <= target
+        if clean and (best is None or pieces.ranks[number] <= pieces.ranks[best]):
+            best = number
+    return best
+
+
+def _finer_place(ruler: Ruler, at: int, first: int, target: int, *, prose: bool) -> int:
+    """Return where to cut within a piece: after a sentence, a line or a word, else before a token."""
+    text = ruler.text
+    high = ruler.place(first + target)
+    low = max(ruler.place(first + target // FULL), at + 1, high - LINE_SCAN_CHARS)
+    if high <= low:
+        return max(high, at + 1)
+    for end in (_sentence(text, low, high) if prose else 0, text.rfind("\n", low, high) + 1, _word(text, low, high)):
+        if end > low:
+            return end
+    return high
+
+
+def _sentence(text: str, low: int, high: int) -> int:
+    """Return the last end of a sentence in (low, high], or 0; it is mostly near the end."""
+    near = high - (high - low) // 4
+    return max(sentence_ends(text, near, high), default=0) or max(sentence_ends(text, low, near), default=0)
+
+
+def _word(text: str, low: int, high: int) -> int:
+    """Return the last beginning of a word in (low, high], or 0."""
+    if text[high - 1].isspace() or text[high : high + 1].isspace():
+        return high
+    parts = text[low:high].rsplit(None, 1)
+    return high - len(parts[1]) if len(parts) > 1 else 0
+
+
+def _overlapped(ruler: Ruler, at: int, end: int, begin: int, overlap: int) -> int:
+    """Return where the next chunk begins: up to ``overlap`` tokens before ``end``, at a word of the same piece."""
+    token = ruler.before(end) - overlap
+    place = ruler.place(max(token, 0))
+    if not ruler.text[place - 1 : place].isspace():
+        gap = GAP.search(ruler.text, place, ruler.place(token + overlap // 2)) if overlap else None
+        place = gap.end() if gap else place
+    place = max(place, begin)
+    return place if at < place < end else end

@@ -1,0 +1,11 @@
+"""Text becomes vectors of one space.
+
+Step: 4 of 11, encode.
+Takes: texts in a role, query or document.
+Gives: float32 vectors (N, D) with their space, one for each text, in the order of the texts.
+Never: cuts a text in silence, lets a vector depend on its neighbours in the call, or writes to disk.
+"""
+
+from vicinal.encode.encoder import TextEncoder, load
+
+__all__ = ["TextEncoder", "load"]

@@ -1,0 +1,306 @@
+"""The encoder of texts: tokens, windows, batches, network, pooling, and the order restored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal._arrays import one_of, texts_list
+from vicinal.encode import batches, windows
+from vicinal.encode.pooling import POOLINGS, pool, unit
+from vicinal.encode.windows import Ids
+from vicinal.errors import ModelLoadError, TooLongError, TruncationWarning
+from vicinal.models import TOKENIZER, WEIGHTS, Found, Network, Pin, find, get
+from vicinal.space import Space, Vectors
+from vicinal.types import Floats, Overflow, Progress, Rows
+
+OVERFLOWS = ("chunk", "error", "cut")
+BLOCK_TEXTS = 8192
+BLOCK_CHARS = 4_000_000
+"""Texts are sorted by length in blocks of at most so many: memory stays bounded, and batches even."""
+
+
+def load(
+    name: str = "minilm",
+    *,
+    overflow: Overflow = "chunk",
+    threads: int | None = None,
+    folder: str | Path | None = None,
+) -> TextEncoder:
+    """Return the encoder of a model, its files verified against its pin.
+
+    Parameters
+    ----------
+    name : str
+        A known name, or the path of a folder in the hub's layout.
+    overflow : {"chunk", "error", "cut"}
+        What happens to a text beyond the model's window.
+        ``chunk``: its tokens are split into windows of even size, and the vector is the mean over all of
+        them: nothing is lost, one vector for one text.
+        ``error``: TooLongError.
+        ``cut``: the tokens beyond the window are left out, counted in ``Vectors.cut_rows``, and warned of.
+        It is a part of the space.
+    threads : int, optional, 1 <= threads
+        How many threads encode. Default: the setting ``VICINAL_THREADS``.
+    folder : path, optional
+        A folder that must hold the model of that name; then no other source is asked.
+
+    Raises
+    ------
+    ModelNotFoundError
+        The name is unknown, or no source that may be asked has the model.
+    PinMismatchError
+        A file is not the one that the pin names.
+    ModelLoadError
+        The files are there, but no network can be made of them.
+    UnknownNameError, RangeError, DtypeError
+        ``overflow`` or ``threads`` is none of what is allowed.
+
+    Examples
+    --------
+    >>> encoder = load("minilm")
+    >>> encoder.encode_queries(["cat", "kitten"]).shape
+    (2, 384)
+    """
+    one_of(overflow, "overflow", OVERFLOWS)
+    found = find(get(name), folder=Path(folder).expanduser() if folder is not None else None)
+    return TextEncoder(found, overflow=overflow, threads=threads)
+
+
+class TextEncoder:
+    """Turns texts into unit vectors of one space. Safe for many threads.
+
+    A vector depends on its text and its role alone: the batches it travels in change it by less than 1e-6.
+    ``load`` makes one.
+
+    Parameters
+    ----------
+    found : Found
+        Verified files of a model.
+    overflow : {"chunk", "error", "cut"}
+        See ``load``.
+    threads : int, optional
+        See ``load``.
+
+    Notes
+    -----
+    With ``chunk`` a long text's vector is the mean of its windows' token-vector means, each weighted by its number of
+    tokens, before any is normalized. With mean pooling this is the mean over all tokens of the text: what the model
+    would give if only its attention, and not its pooling, had a window. A prompt stands before every window.
+    """
+
+    def __init__(self, found: Found, *, overflow: Overflow = "chunk", threads: int | None = None) -> None:
+        from vicinal.encode._tokenizers import TextTokenizer  # noqa: PLC0415 - heavy: loaded with the first encoder
+
+        self.pin: Pin = found.pin
+        self._network = Network(found, threads=threads)
+        self._tokenizer = TextTokenizer(found.folder / TOKENIZER)
+        self._space = _space(found.pin, self._network, self._tokenizer.rules, one_of(overflow, "overflow", OVERFLOWS))
+        self._heads = {prompt: self._tokenizer.ids([prompt])[0] for prompt in {"", *self._prompts}}
+        self._room = self.max_tokens - self._tokenizer.special_count
+        if self._room < 1:
+            raise ModelLoadError(
+                f"A window of {self.max_tokens} tokens leaves no room for text beside "
+                f"{self._tokenizer.special_count} special tokens.",
+                where="max_tokens",
+            )
+
+    @property
+    def space(self) -> Space:
+        """The space of every vector it gives."""
+        return self._space
+
+    @property
+    def max_tokens(self) -> int:
+        """The window in tokens, special ones included."""
+        return self._space.max_tokens
+
+    @property
+    def _prompts(self) -> tuple[str, str]:
+        return self._space.query_prompt, self._space.document_prompt
+
+    def encode_queries(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """Return the vectors of questions.
+
+        Parameters
+        ----------
+        texts : list of str
+            N may be 0; ``""`` is a text. Equal texts are encoded once.
+        progress : callable, optional
+            Called with (texts done, N) after each batch.
+
+        Returns
+        -------
+        Vectors
+            float32 (N, D) of unit length, row i for text i.
+
+        Raises
+        ------
+        DtypeError, RangeError
+            The input is no list of strings.
+        TooLongError
+            A text is beyond the window, and the overflow rule is ``error``.
+        EncodeError
+            The network failed, or gave something that is no vector.
+        """
+        return self._encode(texts, self._space.query_prompt, progress)
+
+    def encode_documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
+        """Return the vectors of documents; parameters, result and errors as in ``encode_queries``."""
+        return self._encode(texts, self._space.document_prompt, progress)
+
+    def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Return (N,) counts of tokens of the uncut texts as documents, prompt and special tokens included.
+
+        Raises
+        ------
+        DtypeError, RangeError
+            The input is no list of strings.
+        """
+        prompted = [self._space.document_prompt + text for text in texts_list(texts)]
+        return self._tokenizer.counts(prompted) + self._tokenizer.special_count
+
+    def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Return for each text the (T, 2) code-point spans of its tokens, prompt and special ones left out.
+
+        Raises
+        ------
+        DtypeError, RangeError
+            The input is no list of strings.
+        """
+        return self._tokenizer.spans(texts_list(texts))
+
+    def _encode(self, texts: Sequence[str], prompt: str, progress: Progress | None) -> Vectors:
+        """Encode the different texts block by block and lay each vector where its text stands."""
+        listed = texts_list(texts)
+        places: dict[str, list[int]] = {}
+        for row, text in enumerate(listed):
+            places.setdefault(text, []).append(row)
+        array = np.zeros((len(listed), self._space.dim), dtype=np.float32)
+        report = _Report(progress, len(listed))
+        cut: list[int] = []
+        different = list(places)
+        for start, end in _blocks(different):
+            rows = [places[text] for text in different[start:end]]
+            ids = self._tokenizer.ids([prompt + text for text in different[start:end]])
+            cut += [row for same, found in zip(rows, ids, strict=True) if self._over(found, same[0]) for row in same]
+            self._encode_block(ids, rows, self._heads[prompt], array, report)
+        if cut:
+            _warn_of_cut(len(cut), self.max_tokens)
+        return Vectors(array, self._space, cut_rows=sorted(cut))
+
+    def _over(self, ids: Ids, row: int) -> bool:
+        """Return whether a text is to be cut; refuse it where the rule says so."""
+        if len(ids) <= self._room or self._space.overflow == "chunk":
+            return False
+        if self._space.overflow == "cut":
+            return True
+        tokens = len(ids) + self._tokenizer.special_count
+        raise TooLongError(
+            f"Text {row} has {tokens} tokens, but the window has {self.max_tokens}. Shorten it, or load the model "
+            'with overflow="chunk" (nothing is lost) or overflow="cut" (the rest is left out and counted).',
+            expected=f"<= {self.max_tokens}",
+            got=tokens,
+            where=row,
+        )
+
+    def _encode_block(self, ids: list[Ids], rows: list[list[int]], head: Ids, array: Floats, report: _Report) -> None:
+        """Encode the texts of a block and write their vectors into the rows of the array."""
+        sums = np.zeros((len(ids), self._space.full_dim), dtype=np.float64)
+        tokens = np.zeros(len(ids), dtype=np.int64)
+        parts = [(text, part) for text, found in enumerate(ids) for part in self._windows(found, head)]
+        owners = np.array([text for text, _ in parts], dtype=np.int64)
+        left = np.bincount(owners, minlength=len(ids))
+        for batch in batches.plan([len(part) for _, part in parts]):
+            pooled, sizes = self._run([parts[row][1] for row in batch])
+            np.add.at(sums, owners[batch], pooled * sizes[:, None])
+            np.add.at(tokens, owners[batch], sizes)
+            np.subtract.at(left, owners[batch], 1)
+            report(sum(len(rows[text]) for text in np.unique(owners[batch]) if left[text] == 0))
+        means = (sums / tokens[:, None]).astype(np.float32)
+        found = unit(means, np.array([same[0] for same in rows], dtype=np.int64))
+        for vector, same in zip(found, rows, strict=True):
+            array[same] = vector
+
+    def _windows(self, ids: Ids, head: Ids) -> Iterator[Ids]:
+        """Go through the windows of one text, as the overflow rule says."""
+        if self._space.overflow == "chunk":
+            return windows.split(ids, self._room, head)
+        return iter([ids[: self._room]])
+
+    def _run(self, parts: list[Ids]) -> tuple[Floats, Rows]:
+        """Return the pooled vectors (B, D) of some windows, and how many tokens each has with its special ones."""
+        before, after = self._tokenizer.before, self._tokenizer.after
+        sizes = np.array([len(before) + len(part) + len(after) for part in parts], dtype=np.int64)
+        ids = np.full((len(parts), sizes.max()), self._tokenizer.padding_id, dtype=np.int64)
+        for row, part in zip(ids, parts, strict=True):
+            whole = (*before, *part, *after)
+            row[: len(whole)] = whole
+        mask = (np.arange(ids.shape[1]) < sizes[:, None]).astype(np.int64)
+        return pool(self._network(ids, mask), mask, self._space.pooling), sizes
+
+
+class _Report:
+    """How many texts are done, told to the caller."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+
+    def __call__(self, texts: int) -> None:
+        self._done += texts
+        if self._progress is not None:
+            self._progress(self._done, self._total)
+
+
+def _space(pin: Pin, network: Network, rules: dict[str, Any], overflow: str) -> Space:
+    """Return the identity of the vectors that a network gives."""
+    return Space(
+        weights=pin.files[WEIGHTS],
+        architecture=network.architecture,
+        tokenizer=_tokenizer_digest(rules),
+        pooling=one_of(pin.pooling, "pooling", POOLINGS),
+        query_prompt=pin.query_prompt,
+        document_prompt=pin.document_prompt,
+        max_tokens=pin.max_tokens,
+        overflow=overflow,
+        full_dim=network.dim,
+        dim=network.dim,
+    )
+
+
+def _tokenizer_digest(rules: dict[str, Any]) -> str:
+    """Return the SHA-256 of the rules without cutting and padding, which are done here."""
+    kept = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
+    canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _blocks(texts: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Go through [start, end) of blocks of texts, bounded in texts and characters."""
+    start = chars = 0
+    for row, text in enumerate(texts):
+        if row > start and (row - start == BLOCK_TEXTS or chars + len(text) > BLOCK_CHARS):
+            yield start, row
+            start, chars = row, 0
+        chars += len(text)
+    if len(texts) > start:
+        yield start, len(texts)
+
+
+def _warn_of_cut(count: int, max_tokens: int) -> None:
+    """Say how many texts were cut, at the line that called ``encode_queries`` or ``encode_documents``."""
+    told = "1 text was" if count == 1 else f"{count} texts were"
+    warnings.warn(
+        f"{told} cut at the model's window of {max_tokens} tokens; Vectors.cut_rows names them.",
+        TruncationWarning,
+        stacklevel=4,
+    )

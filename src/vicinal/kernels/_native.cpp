@@ -1,0 +1,104 @@
+// The Python module of the native kernels. kernels/__init__.py checks what comes from users; what is checked here
+// is only that no call, however wrong, can read or write beyond an array.
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+
+#include "exact.hpp"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+using Matrix = nb::ndarray<const float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Mask = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using RowsOut = nb::ndarray<std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using ScoresOut = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using CountsOut = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+// Products between two looks at whether the user has interrupted: a fraction of a second.
+constexpr double PRODUCTS_PER_LOOK = 1u << 30;
+
+void require(bool held, const char* what) {
+    if (!held) throw std::invalid_argument(what);
+}
+
+vicinal::Scan scan_of(const std::string& level) {
+    const auto known = vicinal::levels();
+    if (level.empty()) return known.front().scan;
+    for (const auto& one : known)
+        if (one.name == level) return one.scan;
+    throw std::invalid_argument("level is not one that this processor has");
+}
+
+// Offers every row to every query of the tile, and lets the user interrupt.
+void search(vicinal::Rows rows, vicinal::Tile& tile, vicinal::Scan scan) {
+    const double products_per_row = static_cast<double>(tile.nearest.size() * (tile.dim + 1));
+    vicinal::Batch batch;
+    for (bool more = true; more;) {
+        {
+            nb::gil_scoped_release released;
+            double products = 0;
+            while (products < PRODUCTS_PER_LOOK && (more = rows.next(batch))) {
+                scan(batch, tile);
+                products += products_per_row * static_cast<double>(batch.count);
+            }
+        }
+        if (PyErr_CheckSignals()) throw nb::python_error();
+    }
+}
+
+void top_k(Matrix rows, Matrix queries, nb::object mask, RowsOut out_rows, ScoresOut out_scores, CountsOut out_counts,
+           const std::string& level) {
+    const std::size_t count = rows.shape(0), dim = rows.shape(1), asked = queries.shape(0), k = out_rows.shape(1);
+    require(queries.shape(1) == dim, "rows and queries differ in their length");
+    require(k > 0, "there is no place for an answer");
+    require(out_rows.shape(0) == asked && out_scores.shape(0) == asked && out_counts.shape(0) == asked,
+            "the answers have not one row for each query");
+    require(out_scores.shape(1) == k, "rows and scores of the answers differ in their length");
+    const std::uint8_t* let_through = nullptr;
+    Mask held;
+    if (!mask.is_none()) {
+        held = nb::cast<Mask>(mask, false);
+        require(held.shape(0) == count, "the mask has not one element for each row");
+        let_through = reinterpret_cast<const std::uint8_t*>(held.data());
+    }
+    const vicinal::Scan scan = scan_of(level);
+    for (std::size_t first = 0; first < asked; first += vicinal::TILE_QUERIES) {
+        vicinal::Tile tile;
+        const std::size_t size = std::min(vicinal::TILE_QUERIES, asked - first);
+        tile.dim = dim;
+        tile.nearest.assign(size, vicinal::Nearest(std::min(k, count)));
+        for (std::size_t q = 0; q < size; ++q) tile.queries[q] = queries.data() + (first + q) * dim;
+        search({rows.data(), count, dim, let_through}, tile, scan);
+        for (std::size_t q = 0; q < size; ++q) {
+            const auto& found = tile.nearest[q].sorted();
+            out_counts.data()[first + q] = static_cast<std::int64_t>(found.size());
+            for (std::size_t place = 0; place < found.size(); ++place) {
+                out_rows.data()[(first + q) * k + place] = found[place].row;
+                out_scores.data()[(first + q) * k + place] = found[place].score;
+            }
+        }
+    }
+}
+
+std::vector<std::string> level_names() {
+    std::vector<std::string> names;
+    for (const auto& one : vicinal::levels()) names.push_back(one.name);
+    return names;
+}
+
+}  // namespace
+
+NB_MODULE(_native, module) {
+    module.doc() = "Native kernels; vicinal.kernels.exact has the same in NumPy.";
+    module.def("levels", &level_names, "Return the instruction sets that this processor has, the widest first.");
+    module.def("top_k", &top_k, "rows"_a.noconvert(), "queries"_a.noconvert(), "mask"_a.none(),
+               "out_rows"_a.noconvert(), "out_scores"_a.noconvert(), "out_counts"_a.noconvert(), "level"_a = "",
+               "Fill the answers with the rows of the k largest dot products to each query, the best first.");
+}

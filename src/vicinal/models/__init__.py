@@ -1,0 +1,29 @@
+"""A name becomes a network that runs, and is what its pin says it is.
+
+Step: 3 of 11, models.
+Takes: a name, or a folder in the hub's layout.
+Gives: a pin (digests), the verified files, and a network from token ids to token vectors.
+Never: runs code out of a model file, uses a file that it has not verified, or asks the network when told not to.
+"""
+
+from vicinal.models.catalogue import ModelStatus, info, known, pull, verify
+from vicinal.models.network import Network
+from vicinal.models.pins import TOKENIZER, WEIGHTS, Pin, get, read_json
+from vicinal.models.sources import FileCheck, Found, find
+
+__all__ = [
+    "TOKENIZER",
+    "WEIGHTS",
+    "FileCheck",
+    "Found",
+    "ModelStatus",
+    "Network",
+    "Pin",
+    "find",
+    "get",
+    "info",
+    "known",
+    "pull",
+    "read_json",
+    "verify",
+]
