@@ -9,7 +9,9 @@ import numpy as np
 from vicinal.space import Space, Vectors
 from vicinal.store import NewRecord, Store
 
-SPACE = Space(weights="w", architecture="a", tokenizer="t", pooling="mean", max_tokens=16, overflow="chunk", full_dim=8, dim=8)
+SPACE = Space(
+    weights="w", architecture="a", tokenizer="t", pooling="mean", max_tokens=16, overflow="chunk", full_dim=8, dim=8
+)
 
 
 def records(names: range | list[int], *, spans: int = 2, version: int = 0) -> list[NewRecord]:

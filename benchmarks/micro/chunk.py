@@ -26,8 +26,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
-import record
 
+import record
 import vicinal
 from vicinal.chunk import Chunker, chunker, cut, outline
 from vicinal.types import Chunk, Document

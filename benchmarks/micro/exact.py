@@ -24,7 +24,6 @@ import numpy as np  # noqa: E402 - it reads the variables above when it is loade
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import record  # noqa: E402 - it is beside this folder
-
 from vicinal import kernels  # noqa: E402 - it loads NumPy
 
 K = 10

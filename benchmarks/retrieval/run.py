@@ -21,7 +21,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import record
-
 import vicinal
 
 K = 10
@@ -48,7 +47,9 @@ def ndcg_at_k(ids: list[str], grades: dict[str, int], k: int) -> float:
 def main() -> None:
     """Measure and write the line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--overflow", default="cut", choices=["cut", "chunk"], help="cut as the reference did, or chunk as Vicinal does")
+    parser.add_argument(
+        "--overflow", default="cut", choices=["cut", "chunk"], help="cut as the reference did, or chunk as Vicinal does"
+    )
     chosen = parser.parse_args()
     data = record.DATA / "scifact"
     judged = qrels(data / "qrels/test.tsv")
@@ -67,7 +68,12 @@ def main() -> None:
         about = collection.info()
     record.write(
         "retrieval",
-        parameters={"dataset": "scifact", "digest": record.digest(data / "corpus.jsonl"), "overflow": chosen.overflow, "k": K},
+        parameters={
+            "dataset": "scifact",
+            "digest": record.digest(data / "corpus.jsonl"),
+            "overflow": chosen.overflow,
+            "k": K,
+        },
         space=about["space"]["id"],
         records=about["records"],
         chunks=about["chunks"],
@@ -75,7 +81,10 @@ def main() -> None:
         queries=len(scores),
         ndcg_at_10=round(statistics.fmean(scores), 5),
         index_s=round(indexed_s, 2),
-        search_ms={"median": round(statistics.median(took_ms), 2), "p95": round(statistics.quantiles(took_ms, n=20)[-1], 2)},
+        search_ms={
+            "median": round(statistics.median(took_ms), 2),
+            "p95": round(statistics.quantiles(took_ms, n=20)[-1], 2),
+        },
     )
 
 

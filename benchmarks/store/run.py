@@ -18,7 +18,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import record
-
 from vicinal.space import Space, Vectors
 from vicinal.store import NewRecord, Store
 

@@ -14,7 +14,7 @@ from vicinal.database import Database, open  # noqa: A004 - vicinal.open is the 
 from vicinal.encode import load
 from vicinal.errors import VicinalError
 from vicinal.space import Encoder, Space, Vectors
-from vicinal.types import Document, Hit, Hits, Record
+from vicinal.types import Document, Hit, Hits, Record, SyncReport
 
 __version__ = "0.1.0"
 
@@ -27,6 +27,7 @@ __all__ = [
     "Hits",
     "Record",
     "Space",
+    "SyncReport",
     "Vectors",
     "VicinalError",
     "load",

@@ -15,13 +15,26 @@ from vicinal._arrays import whole_number
 from vicinal.chunk import Chunker, sentences
 from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, RecordNotFoundError, ShapeError
 from vicinal.index import ExactIndex
-from vicinal.lifecycle import WHOLE, SyncProgress, SyncReport, prepare, sync
+from vicinal.lifecycle import WHOLE, Sources, prepare, sync
 from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.search import Candidate, Columns, compile_filter, nearest
 from vicinal.space import Encoder, Space, Vectors, mapping_of
 from vicinal.store import Lane, LaneView, Snapshot, Store
-from vicinal.types import Chunk, Document, Fields, Hit, Hits, Mask, Progress, Record, Rows, Where
+from vicinal.types import (
+    Chunk,
+    Document,
+    Fields,
+    Hit,
+    Hits,
+    Mask,
+    Progress,
+    Record,
+    Rows,
+    SyncProgress,
+    SyncReport,
+    Where,
+)
 
 MAX_K = 100_000
 
@@ -252,17 +265,8 @@ class Collection:
         -----
         Interrupted anywhere, what was committed stays, and the next call goes on from there.
         """
-        return sync(
-            self._store,
-            self.name,
-            sources,
-            encoder=self.encoder,
-            chunker=self.chunker,
-            base=self._base,
-            text_field=text_field,
-            id_field=id_field,
-            progress=progress,
-        )
+        given = Sources(places=sources, base=self._base, text_field=text_field, id_field=id_field)
+        return sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
 
     def search(self, query: str | Vectors, *, k: int = 10, where: Where | None = None, highlight: bool = False) -> Hits:
         """Return the k chunks nearest to a question.

@@ -134,6 +134,41 @@ class Hits(Sequence[Hit]):
         return iter(self.items)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncProgress:
+    """How far a run is: chunks encoded of those known so far, and documents read."""
+
+    read: int
+    done_chunks: int
+    known_chunks: int
+    committed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncReport:
+    """What a run did. ``complete`` is false if any source has a hole; then the run was no success."""
+
+    new: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    chunks: int = 0
+    cut_records: int = 0
+    empty: int = 0
+    skipped: tuple[Skipped, ...] = field(default_factory=tuple)
+    took_s: float = 0.0
+
+    @property
+    def failed(self) -> tuple[Skipped, ...]:
+        """What was skipped though it should not have been."""
+        return tuple(one for one in self.skipped if one.failed)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything that should be stored is."""
+        return not self.failed
+
+
 class TokenSpans(Protocol):
     """A tokenizer as the chunker needs it: where each token of a text begins and ends."""
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.main
 
 import vicinal
 from vicinal.cli import app, main
@@ -168,7 +169,9 @@ def test_wrong_conditions(text: str) -> None:
         (["models", "info", "no-such-model"], 3, "model_not_found"),
     ],
 )
-def test_errors_have_their_exit_status_and_code(place: Path, run: Run, words: list[str], status: int, code: str) -> None:
+def test_errors_have_their_exit_status_and_code(
+    place: Path, run: Run, words: list[str], status: int, code: str
+) -> None:
     """A sentence on standard error, the error as JSON on standard output, the status of the table."""
     run("index", "docs")
     got, out, err = run(*words, "--json")
@@ -200,7 +203,7 @@ def test_a_run_with_holes_says_so(place: Path, run: Run) -> None:
 
 def test_standard_input(place: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """A text from a pipe is a record."""
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO("A text about the moon.".encode())))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"A text about the moon.")))
     assert data(run("index", "-", "--json"))["new"] == 1
     assert "moon" in data(run("search", "earth's satellite", "--json"))["hits"][0]["text"]
 
@@ -212,7 +215,9 @@ def test_models_commands(place: Path, run: Run) -> None:
     verified = data(run("models", "verify", "minilm", "--json"))
     assert verified["ok"] is True
     assert any(file["file"] == "model.safetensors" for file in verified["files"])
-    assert "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" in json.dumps(data(run("models", "info", "minilm", "--json")))
+    assert "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db" in json.dumps(
+        data(run("models", "info", "minilm", "--json"))
+    )
     assert Path(data(run("models", "pull", "minilm", "--json"))["path"]).is_dir()
     assert "minilm" in run("models", "list")[1]
     assert "ok" in run("models", "verify", "minilm")[1]
@@ -221,8 +226,6 @@ def test_models_commands(place: Path, run: Run) -> None:
 
 def test_every_command_has_help_and_json() -> None:
     """Each command tells what it does and has --json."""
-    import typer.main
-
     group = typer.main.get_command(app)
     commands = dict(group.commands)
     commands |= {f"models {name}": one for name, one in commands.pop("models").commands.items()}
@@ -237,10 +240,14 @@ def test_ctrl_c_keeps_what_was_committed(place: Path, minilm: object) -> None:
     many = place / "many"
     many.mkdir()
     for number in range(600):
-        (many / f"{number}.txt").write_text(f"Text number {number} has something to say about the number {number}. " * 12)
+        (many / f"{number}.txt").write_text(
+            f"Text number {number} has something to say about the number {number}. " * 12
+        )
     environment = {**os.environ, "VICINAL_THREADS": "1"}
     words = [sys.executable, "-m", "vicinal", "index", "many"]
-    process = subprocess.Popen(words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(
+        words, cwd=place, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
     deadline = time.monotonic() + 60
     while not list((place / ".vicinal").rglob("*.vec")) and time.monotonic() < deadline:
         time.sleep(0.02)

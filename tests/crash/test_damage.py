@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from store_worlds import contents, make, put, records
 
+from store_worlds import contents, make, put, records
 from vicinal.errors import VicinalError
 from vicinal.store import Store
 
@@ -48,7 +48,9 @@ def _zero(path: Path, chance: random.Random) -> None:
 
 
 def _replace(path: Path, chance: random.Random) -> None:
-    foreign = chance.choice([b"", b"hello\n", b"SQLite format 3\0" + bytes(4080), chance.randbytes(path.stat().st_size)])
+    foreign = chance.choice(
+        [b"", b"hello\n", b"SQLite format 3\0" + bytes(4080), chance.randbytes(path.stat().st_size)]
+    )
     path.write_bytes(foreign)
 
 

@@ -11,8 +11,8 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from store_worlds import contents, put, records, vectors
 
+from store_worlds import contents, put, records, vectors
 from vicinal.store import Store
 
 NAMES = st.lists(st.integers(0, 12), min_size=1, max_size=5, unique=True)

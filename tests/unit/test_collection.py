@@ -163,8 +163,13 @@ def test_ready_vectors_are_stored_as_they_are(notes: Collection) -> None:
     assert len(notes) == 5
 
 
-@pytest.mark.parametrize("name", ["weights", "pooling", "query_prompt", "document_prompt", "max_tokens", "overflow", "tokenizer", "architecture"])
-def test_a_collection_opened_with_another_space_names_the_field(notes: Collection, db: vicinal.Database, name: str) -> None:
+@pytest.mark.parametrize(
+    "name",
+    ["weights", "pooling", "query_prompt", "document_prompt", "max_tokens", "overflow", "tokenizer", "architecture"],
+)
+def test_a_collection_opened_with_another_space_names_the_field(
+    notes: Collection, db: vicinal.Database, name: str
+) -> None:
     """Other weights, pooling, prompt, window or rule: the same dimension, another space, a loud error."""
     other = ToyEncoder()
     fields: dict[str, Any] = {**other.space.__dict__}

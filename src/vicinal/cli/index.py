@@ -12,10 +12,10 @@ from rich.markup import escape
 
 import vicinal
 from vicinal.cli.output import DatabaseOption, JsonOption, console, print_json, progress_bar
-from vicinal.collection import Collection, SyncProgress, SyncReport
+from vicinal.collection import Collection
 from vicinal.database import FOLDER_NAME, find
 from vicinal.errors import DatabaseNotFoundError
-from vicinal.types import Overflow
+from vicinal.types import Overflow, SyncProgress, SyncReport
 
 HOLES = 1
 """The exit status of a run that could not read everything."""

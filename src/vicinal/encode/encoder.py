@@ -6,6 +6,7 @@ import hashlib
 import json
 import warnings
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -218,8 +219,9 @@ class TextEncoder:
         parts = [(text, part) for text, found in enumerate(ids) for part in self._windows(found, head)]
         owners = np.array([text for text, _ in parts], dtype=np.int64)
         left = np.bincount(owners, minlength=len(ids))
-        for batch in batches.plan([len(part) for _, part in parts]):
-            pooled, sizes = self._run([parts[row][1] for row in batch])
+        planned = list(batches.plan([len(part) for _, part in parts]))
+        runs = self._run_all([[parts[row][1] for row in batch] for batch in planned])
+        for batch, (pooled, sizes) in zip(planned, runs, strict=True):
             np.add.at(sums, owners[batch], pooled * sizes[:, None])
             np.add.at(tokens, owners[batch], sizes)
             np.subtract.at(left, owners[batch], 1)
@@ -234,6 +236,17 @@ class TextEncoder:
         if self._space.overflow == "chunk":
             return windows.split(ids, self._room, head)
         return iter([ids[: self._room]])
+
+    def _run_all(self, batched: list[list[Ids]]) -> Iterator[tuple[Floats, Rows]]:
+        """Go through the results of ``_run`` in order; several batches run at once, each in one thread.
+
+        A batch is too small to be worth dividing: two threads on one are slower than one, two batches are not.
+        """
+        if self._network.threads == 1 or len(batched) == 1:
+            yield from map(self._run, batched)
+            return
+        with ThreadPoolExecutor(self._network.threads, thread_name_prefix="vicinal-encode") as pool:
+            yield from pool.map(self._run, batched)
 
     def _run(self, parts: list[Ids]) -> tuple[Floats, Rows]:
         """Return the pooled vectors (B, D) of some windows, and how many tokens each has with its special ones."""

@@ -7,13 +7,12 @@ Never: answers a question, or prints.
 """
 
 from vicinal.lifecycle.ingest import WHOLE, Prepared, digest_of_fields, digest_of_text, prepare
-from vicinal.lifecycle.sync import SyncProgress, SyncReport, sync
+from vicinal.lifecycle.sync import Sources, sync
 
 __all__ = [
     "WHOLE",
     "Prepared",
-    "SyncProgress",
-    "SyncReport",
+    "Sources",
     "digest_of_fields",
     "digest_of_text",
     "prepare",

@@ -17,7 +17,7 @@ from vicinal.lifecycle.ingest import WHOLE, cut_up, digest_of_fields, digest_of_
 from vicinal.read import read
 from vicinal.space import Encoder
 from vicinal.store import LedgerEntry, Store
-from vicinal.types import Chunk, Document, Skipped
+from vicinal.types import Chunk, Document, Skipped, SyncProgress, SyncReport
 
 LOOKED_UP_AT_ONCE = 500
 """Documents compared with the ledger in one go."""
@@ -29,38 +29,34 @@ STREAM = "-"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SyncProgress:
-    """How far a run is: chunks encoded of those known so far, and documents read."""
+class Sources:
+    """What a run reads: files and folders, ``-`` for standard input, ``pydoc:`` for the documentation of this Python.
 
-    read: int
-    done_chunks: int
-    known_chunks: int
-    committed: int
+    Parameters
+    ----------
+    places : tuple of str or Path
+        The sources.
+    base : Path
+        Ids of files are relative to it.
+    text_field, id_field : str, optional
+        The column of tables that holds the text, the id.
+    """
 
+    places: tuple[str | Path, ...]
+    base: Path
+    text_field: str | None = None
+    id_field: str | None = None
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SyncReport:
-    """What a run did. ``complete`` is false if any source has a hole; then the run was no success."""
+    def streams(self) -> list[tuple[str, Iterator[Document | Skipped]]]:
+        """Return each source with its documents.
 
-    new: int = 0
-    changed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    chunks: int = 0
-    cut_records: int = 0
-    empty: int = 0
-    skipped: tuple[Skipped, ...] = field(default_factory=tuple)
-    took_s: float = 0.0
-
-    @property
-    def failed(self) -> tuple[Skipped, ...]:
-        """What was skipped though it should not have been."""
-        return tuple(one for one in self.skipped if one.failed)
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that should be stored is."""
-        return not self.failed
+        Raises
+        ------
+        NotFoundError
+            One of them does not exist; none is read.
+        """
+        ways = {"base": self.base, "text_field": self.text_field, "id_field": self.id_field}
+        return [(str(place), read(place, **ways)) for place in self.places]
 
 
 @dataclass(slots=True)
@@ -102,13 +98,10 @@ class _Run:
 def sync(
     store: Store,
     collection: str,
-    sources: Sequence[str | Path],
+    sources: Sources,
     *,
     encoder: Encoder,
     chunker: Chunker | None,
-    base: Path,
-    text_field: str | None = None,
-    id_field: str | None = None,
     progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Make a collection what the sources are, and say what was done.
@@ -117,16 +110,12 @@ def sync(
     ----------
     store, collection
         Where to.
-    sources : sequence of path or str
-        Files and folders; ``-`` for standard input, ``pydoc:`` for the documentation of this Python.
+    sources : Sources
+        From where.
     encoder : Encoder
         In the collection's space.
     chunker : Chunker or None
         None: each document is one chunk.
-    base : Path
-        Ids of files are relative to it.
-    text_field, id_field : str, optional
-        The column of tables that holds the text, the id.
     progress : callable, optional
         Called with a SyncProgress after each part that was read, encoded or committed.
 
@@ -139,11 +128,10 @@ def sync(
     """
     begun = time.perf_counter()
     run = _Run(store, collection, encoder, chunker, progress or (lambda _: None))
-    streams = [read(source, base=base, text_field=text_field, id_field=id_field) for source in sources]
-    for source, stream in zip(sources, streams, strict=True):
-        _sync_stream(run, stream, str(source))
-    for source in sources:
-        _remove_gone(run, origin_of(source, base))
+    for name, stream in sources.streams():
+        _sync_stream(run, stream, name)
+    for place in sources.places:
+        _remove_gone(run, origin_of(place, sources.base))
     return replace(run.report, skipped=tuple(run.skipped), took_s=time.perf_counter() - begun)
 
 

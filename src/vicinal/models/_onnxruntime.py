@@ -31,8 +31,6 @@ class Session:
         An ONNX model with inputs ``ids`` and ``mask``.
     weights_folder : Path
         Where the file lies that the model names for its weights; it is mapped, not copied.
-    threads : int
-        How many threads one run may use.
 
     Raises
     ------
@@ -40,9 +38,9 @@ class Session:
         The runtime refuses the model.
     """
 
-    def __init__(self, model: bytes, weights_folder: Path, threads: int) -> None:
+    def __init__(self, model: bytes, weights_folder: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = QUIET
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL

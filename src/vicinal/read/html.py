@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 HIDDEN = frozenset(
@@ -73,8 +74,12 @@ def visible_text(page: str) -> str:
     Scripts, styles and what is marked hidden are left out. The page's title stands first when it has no ``h1``.
     """
     parser = _Page()
-    parser.feed(page)
+    end = page.rfind(">") + 1
+    parser.feed(page[:end])
     parser.close()
+    parser.handle_data(
+        unescape(page[end:].partition("<!--")[0])
+    )  # no tag ends here; the library would look for one at each "<"
     body = GAPS.sub("\n\n", LINE_ENDS.sub("", "".join(parser.out))).strip()
     title = SPACE.sub(" ", "".join(parser.title)).strip()
     return f"# {title}\n\n{body}".strip() if title and not parser.has_h1 else body
@@ -128,6 +133,12 @@ class _Page(HTMLParser):
             self.out.append(data)
         else:
             self._inline(SPACE.sub(" ", data))
+
+    def parse_comment(self, i: int, report: int = 1) -> int:
+        """Take a comment to its end, an open one to the page's, as browsers do; the library would try again for each."""
+        del report
+        end = self.rawdata.find("-->", i + 2)  # "<!-->" is one
+        return end + 3 if end >= 0 else len(self.rawdata)
 
     def parse_marked_section(self, i: int, report: int = 1) -> int:
         """Take ``<![…`` as a comment up to its ``>``, as browsers do; the library would give up on some."""

@@ -51,7 +51,10 @@ def test_a_wrong_record_says_where_and_what(records: Any, error: type[VicinalErr
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["id", "text", "source", "x", "$y", ""]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "text", "source", "x", "$y", ""]), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 

@@ -10,9 +10,9 @@ import pytest
 
 import vicinal
 from vicinal.errors import NotFoundError, SpaceMismatchError
-from vicinal.lifecycle import SyncReport
 from vicinal.lifecycle.sync import origin_of
 from vicinal.testing import ToyEncoder
+from vicinal.types import SyncReport
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def world(tmp_path: Path) -> Path:
     for number in range(5):
         (docs / f"{number}.txt").write_text(f"This is text number {number}.\n\nIt says {number} things.")
     (docs / "deep/a.md").write_text("# Title\n\nA deep text about owls.")
-    (docs / "rows.jsonl").write_text("".join(json.dumps({"id": f"row{n}", "text": f"row {n} of owls", "n": n}) + "\n" for n in range(3)))
+    (docs / "rows.jsonl").write_text(
+        "".join(json.dumps({"id": f"row{n}", "text": f"row {n} of owls", "n": n}) + "\n" for n in range(3))
+    )
     return tmp_path
 
 
@@ -45,7 +47,11 @@ def test_the_first_run_stores_everything(world: Path) -> None:
     report, ids = run(world, "docs")
     assert counts(report) == (9, 0, 0, 0)
     assert report.complete
-    assert ids == [*(f"docs/{n}.txt" for n in range(5)), "docs/deep/a.md", *(f"docs/rows.jsonl#row{n}" for n in range(3))]
+    assert ids == [
+        *(f"docs/{n}.txt" for n in range(5)),
+        "docs/deep/a.md",
+        *(f"docs/rows.jsonl#row{n}" for n in range(3)),
+    ]
 
 
 def test_a_second_run_encodes_nothing(world: Path) -> None:

@@ -122,6 +122,9 @@ def test_standard_input_is_one_document():
         ("<svg><title>no</title></svg>&#233;&nbsp;&unheardof;", "é\xa0&unheardof;"),
         ("a<!-- no -->b<![if x]>c<![CDATA[d]]>e<![foo[x]]>f", "abcef"),
         ("<p>open <b>and <i>wrong</b> order</i>", "open and wrong order"),
+        ("a<!-->b<!-- never closed", "ab"),
+        ("<p>a &lt; b and 1 <2 &amp", "a < b and 1 <2 &"),
+        ("<script>x<!--</script>seen", "seen"),
         ("", ""),
     ],
 )

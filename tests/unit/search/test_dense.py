@@ -12,7 +12,9 @@ from vicinal.search import nearest
 from vicinal.space import Space, Vectors
 from vicinal.types import Mask, Neighbors
 
-SPACE = Space(weights="w", architecture="a", tokenizer="t", pooling="mean", max_tokens=16, overflow="chunk", full_dim=1, dim=1)
+SPACE = Space(
+    weights="w", architecture="a", tokenizer="t", pooling="mean", max_tokens=16, overflow="chunk", full_dim=1, dim=1
+)
 
 
 class Scored:

@@ -110,7 +110,9 @@ def test_rows_follow_their_records() -> None:
     assert columns.rows(np.array([True, False]), owner).tolist() == [False, False, True, True, False, False]
 
 
-SCALARS = st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0]) | st.sampled_from(["", "a", "ab"])
+SCALARS = (
+    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from([0.5, 1.0]) | st.sampled_from(["", "a", "ab"])
+)
 VALUES = SCALARS | st.lists(SCALARS, max_size=2)
 
 
@@ -133,7 +135,12 @@ def test_columns_give_what_single_values_do(world: list[dict[str, Any]], operato
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["$and", "$or", "$not", "$gt", "$in", "year", "tags", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["$and", "$or", "$not", "$gt", "$in", "year", "tags", "x"]), inner, max_size=3
+        )
+    ),
     max_leaves=12,
 )
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from store_worlds import SPACE, contents, make, put, records, vectors
 
+from store_worlds import SPACE, contents, make, put, records, vectors
 from vicinal.errors import (
     AlreadyExistsError,
     CollectionNotFoundError,
@@ -27,7 +27,8 @@ from vicinal.errors import (
     StoreError,
 )
 from vicinal.space import Space, Vectors
-from vicinal.store import Store, format, lock, segment
+from vicinal.store import Store, lock, segment
+from vicinal.store.format import FORMAT_VERSION
 
 
 @pytest.fixture
@@ -50,7 +51,12 @@ def test_what_was_written_is_read_after_opening_again(tmp_path: Path) -> None:
         got = snapshot.record(lane, "r3")
         rows = store.view(snapshot, lane).parts[0][1]
         assert got is not None
-        assert (got.text, got.source, dict(got.fields), got.spans) == (new[3].text, new[3].source, dict(new[3].fields), new[3].spans)
+        assert (got.text, got.source, dict(got.fields), got.spans) == (
+            new[3].text,
+            new[3].source,
+            dict(new[3].fields),
+            new[3].spans,
+        )
         np.testing.assert_array_equal(rows, np.asarray(vectors(10, 7)))
         assert snapshot.record(lane, "nobody") is None
     store.close()
@@ -77,9 +83,14 @@ def test_a_failed_write_changes_nothing(folder: Path) -> None:
     """An exception inside of the block undoes all of it, and the next write is sound."""
     before = contents(folder)
     store = Store.open(folder)
-    with pytest.raises(RuntimeError), store.write() as transaction:
-        transaction.put(transaction.lane("main"), records([1000]), vectors(2), replace_existing=False)
-        raise RuntimeError
+
+    def fail_late() -> None:
+        with store.write() as transaction:
+            transaction.put(transaction.lane("main"), records([1000]), vectors(2), replace_existing=False)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_late()
     store.close()
     assert contents(folder) == before
     store = Store.open(folder)
@@ -103,7 +114,9 @@ def test_vectors_of_another_space_are_refused(folder: Path) -> None:
     other = Space.from_canonical(SPACE.canonical().replace('"mean"', '"cls"'))
     store = Store.open(folder)
     with pytest.raises(SpaceMismatchError, match="pooling") as caught, store.write() as transaction:
-        transaction.put(transaction.lane("main"), records([1000]), Vectors(np.asarray(vectors(2)), other), replace_existing=False)
+        transaction.put(
+            transaction.lane("main"), records([1000]), Vectors(np.asarray(vectors(2)), other), replace_existing=False
+        )
     assert caught.value.fields == ("pooling",)
     with pytest.raises(ShapeError), store.write() as transaction:
         transaction.put(transaction.lane("main"), records([1000]), vectors(3), replace_existing=False)
@@ -143,9 +156,17 @@ def test_blocks_and_files_fill_and_roll_over(tmp_path: Path, monkeypatch: pytest
     assert len(contents(tmp_path / "db")) == start
 
 
-def test_a_closed_database_is_sealed_and_opens_without_reading_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_database_is_sealed_and_opens_without_reading_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """After a clean close no log and no head are left, and opening hashes nothing."""
-    assert {path.name for path in folder.iterdir()} == {"vectors", "vicinal.sqlite", "vicinal.seal", "vicinal.lock", "vicinal.session"}
+    assert {path.name for path in folder.iterdir()} == {
+        "vectors",
+        "vicinal.sqlite",
+        "vicinal.seal",
+        "vicinal.lock",
+        "vicinal.session",
+    }
     monkeypatch.setattr("vicinal.store.seal.crc_of", lambda _: pytest.fail("the content was read"))
     monkeypatch.setattr(segment.Segment, "check_blocks", lambda *_: pytest.fail("the content was read"))
     Store.open(folder).close()
@@ -182,7 +203,7 @@ def test_the_ten_line_reader_reads_it(folder: Path) -> None:
     page = (Path(__file__).parents[3] / "docs/reference/format.md").read_text()
     code = page.split("<!-- test: reader -->\n```python\n")[1].split("```")[0]
     scope: dict[str, object] = {}
-    exec(code, scope)  # noqa: S102 - our own page
+    exec(code, scope)
     read: dict[str, bytes] = {}
     for record_id, row in scope["read"](folder):
         read[record_id] = read.get(record_id, b"") + row.tobytes()
@@ -219,11 +240,11 @@ def test_a_later_format_is_refused(folder: Path) -> None:
     """A database of another version is named as such, not as damaged."""
     (folder / "vicinal.seal").unlink()
     with sqlite3.connect(folder / "vicinal.sqlite") as connection:
-        connection.execute(f"PRAGMA user_version={format.FORMAT_VERSION + 1}")
+        connection.execute(f"PRAGMA user_version={FORMAT_VERSION + 1}")
     connection.close()
     with pytest.raises(FormatVersionError) as caught:
         Store.open(folder)
-    assert caught.value.got == format.FORMAT_VERSION + 1
+    assert caught.value.got == FORMAT_VERSION + 1
 
 
 def test_a_foreign_sqlite_file_is_refused(folder: Path) -> None:
@@ -318,7 +339,9 @@ def test_many_threads_read_while_one_writes(folder: Path) -> None:
                 with store.snapshot() as snapshot:
                     lane = snapshot.lane("main")
                     alive = np.flatnonzero(store.view(snapshot, lane).alive)
-                    assert len(snapshot.chunks_at(lane, alive.tolist())) == len(alive) == snapshot.counts(lane)["chunks"]
+                    assert (
+                        len(snapshot.chunks_at(lane, alive.tolist())) == len(alive) == snapshot.counts(lane)["chunks"]
+                    )
         except BaseException as error:  # noqa: BLE001 - carried to the test
             faults.append(error)
 
@@ -368,7 +391,9 @@ def test_relabelling_keeps_the_vectors(folder: Path) -> None:
     with store.write() as transaction:
         lane = transaction.lane("main")
         new = records([3])[0]
-        transaction.relabel(lane, type(new)(**{**{name: getattr(new, name) for name in new.__slots__}, "fields": {"number": -3}}))
+        transaction.relabel(
+            lane, type(new)(**{**{name: getattr(new, name) for name in new.__slots__}, "fields": {"number": -3}})
+        )
     with store.snapshot() as snapshot:
         later = snapshot.lane("main")
         assert later.next_row == lane.next_row
