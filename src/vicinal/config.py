@@ -6,6 +6,7 @@ Each is a function, so that the environment of the call counts and importing rea
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from vicinal.errors import RangeError
@@ -68,3 +69,8 @@ def threads() -> int:
             where="VICINAL_THREADS",
         )
     return int(named)
+
+
+def kept_environment(names: Iterable[str]) -> dict[str, str]:
+    """Return those of some variables that are set, for a child process that is to see nothing else."""
+    return {name: os.environ[name] for name in names if name in os.environ}

@@ -7,7 +7,7 @@ the index of that line feed is the place of the line in the original.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from vicinal.chunk import python
@@ -64,10 +64,8 @@ def outline(text: str, form: str) -> Outline:
 
 def _scan_text(text: str, found: Outline) -> None:
     """Mark the paragraphs of plain text."""
-    at = 0
-    while blank := BLANK.search(text, at):
-        at = _next_line(text, blank.start())
-        found.mark(at, BLOCK)
+    for place in _after_blanks(text, 0, len(text)):
+        found.mark(place, BLOCK)
 
 
 def _scan_code(text: str, found: Outline) -> None:
@@ -113,8 +111,8 @@ def _markdown_fence(text: str, seen: re.Match[str], found: Outline) -> int:
     closing = re.compile(rf"\n[ \t]*{mark}{mark[0]}*[ \t\r]*(?=\n|\Z)").search(text, seen.end())
     inner_end = closing.start() if closing else len(text)
     found.mark(seen.start(), BLOCK)
-    for blank in BLANK.finditer(text, seen.end(), inner_end):
-        found.mark(_next_line(text, blank.start()), PARAGRAPH)
+    for place in _after_blanks(text, seen.end(), inner_end):
+        found.mark(place, PARAGRAPH)
     end = closing.end() if closing else len(text)
     if end < len(text):
         found.mark(end, BLOCK)
@@ -153,6 +151,13 @@ def _rst_title(text: str, seen: re.Match[str]) -> tuple[int, bool] | None:
     return (over if overlined else above), overlined
 
 
+def _after_blanks(text: str, low: int, high: int) -> Iterator[int]:
+    """Give the places of the lines that follow blank ones within [low, high), the blank ones taken together."""
+    at = low
+    while (blank := BLANK.search(text, at, high)) and (at := _next_line(text, blank.start())) < high:
+        yield at
+
+
 def _mark_after_blank(text: str, at: int, found: Outline) -> int:
     """Mark the line after blank ones; return its place. An indented line goes on with its block."""
     place = _next_line(text, at)
@@ -184,7 +189,7 @@ def _scan_python(text: str, found: Outline) -> None:
     heads = python.definitions(text[1:])
     if heads and heads[0][0] > 0:
         found.mark(0, 1)  # so that imports and the first function are not packed together
-    blanks = [(_next_line(text, blank.start()), PARAGRAPH) for blank in BLANK.finditer(text)]
+    blanks = [(place, PARAGRAPH) for place in _after_blanks(text, 0, len(text))]
     for place, rank in sorted(heads + blanks):
         found.mark(place, rank)
 

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, Tokenizer
 
 from vicinal.errors import ModelLoadError
-from vicinal.models import read_json
 from vicinal.types import Rows
 
 Ids = NDArray[np.int32]
@@ -54,6 +53,13 @@ class TextTokenizer:
     path : Path
         The file.
 
+    Attributes
+    ----------
+    padding_id : int
+        The token that fills up a batch; the mask hides it.
+    before, after : tuple of int
+        The special tokens that stand around a text.
+
     Raises
     ------
     ModelLoadError
@@ -61,24 +67,17 @@ class TextTokenizer:
     """
 
     def __init__(self, path: Path) -> None:
-        self.rules = read_json(path)
         self._tokenizer = _library_tokenizer(path)
+        self.padding_id = int((self._tokenizer.padding or {}).get("pad_id", 0))
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        kind = self.rules.get("pre_tokenizer") or {}
-        self._in_pieces = kind.get("type") in WORD_BY_WORD
+        self._in_pieces = type(self._tokenizer.pre_tokenizer).__name__ in WORD_BY_WORD
         self.before, self.after = self._special_ids(path)
 
     @property
     def special_count(self) -> int:
         """How many special tokens stand around a text."""
         return len(self.before) + len(self.after)
-
-    @property
-    def padding_id(self) -> int:
-        """The token that fills up a batch; the mask hides it."""
-        told = self.rules.get("padding")
-        return int(told.get("pad_id", 0)) if isinstance(told, dict) else 0
 
     def ids(self, texts: Sequence[str]) -> list[Ids]:
         """Return the token ids of each uncut text, special tokens left out."""

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,7 @@ from vicinal.encode import batches, windows
 from vicinal.encode.pooling import POOLINGS, pool, unit
 from vicinal.encode.windows import Ids
 from vicinal.errors import ModelLoadError, TooLongError, TruncationWarning
-from vicinal.models import TOKENIZER, WEIGHTS, Found, Network, Pin, find, get
+from vicinal.models import TOKENIZER, WEIGHTS, Found, Network, Pin, derived_digest, find, get, read_json
 from vicinal.space import Space, Vectors
 from vicinal.types import Floats, Overflow, Progress, Rows
 
@@ -103,7 +102,7 @@ class TextEncoder:
         self.pin: Pin = found.pin
         self._network = Network(found, threads=threads)
         self._tokenizer = TextTokenizer(found.folder / TOKENIZER)
-        self._space = _space(found.pin, self._network, self._tokenizer.rules, one_of(overflow, "overflow", OVERFLOWS))
+        self._space = _space(found, self._network, one_of(overflow, "overflow", OVERFLOWS))
         self._heads = {prompt: self._tokenizer.ids([prompt])[0] for prompt in {"", *self._prompts}}
         self._room = self.max_tokens - self._tokenizer.special_count
         if self._room < 1:
@@ -274,12 +273,13 @@ class _Report:
             self._progress(self._done, self._total)
 
 
-def _space(pin: Pin, network: Network, rules: dict[str, Any], overflow: str) -> Space:
+def _space(found: Found, network: Network, overflow: str) -> Space:
     """Return the identity of the vectors that a network gives."""
+    pin, path = found.pin, found.folder / TOKENIZER
     return Space(
         weights=pin.files[WEIGHTS],
         architecture=network.architecture,
-        tokenizer=_tokenizer_digest(rules),
+        tokenizer=derived_digest("tokenizer-1", pin.files[TOKENIZER], lambda: _tokenizer_digest(path)),
         pooling=one_of(pin.pooling, "pooling", POOLINGS),
         query_prompt=pin.query_prompt,
         document_prompt=pin.document_prompt,
@@ -290,9 +290,9 @@ def _space(pin: Pin, network: Network, rules: dict[str, Any], overflow: str) -> 
     )
 
 
-def _tokenizer_digest(rules: dict[str, Any]) -> str:
+def _tokenizer_digest(path: Path) -> str:
     """Return the SHA-256 of the rules without cutting and padding, which are done here."""
-    kept = {name: rule for name, rule in rules.items() if name not in {"truncation", "padding"}}
+    kept = {name: rule for name, rule in read_json(path).items() if name not in {"truncation", "padding"}}
     canonical = json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

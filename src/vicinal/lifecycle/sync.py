@@ -55,8 +55,10 @@ class Sources:
         NotFoundError
             One of them does not exist; none is read.
         """
-        ways = {"base": self.base, "text_field": self.text_field, "id_field": self.id_field}
-        return [(str(place), read(place, **ways)) for place in self.places]
+        return [
+            (str(place), read(place, base=self.base, text_field=self.text_field, id_field=self.id_field))
+            for place in self.places
+        ]
 
 
 @dataclass(slots=True)

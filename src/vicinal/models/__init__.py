@@ -7,6 +7,7 @@ Never: runs code out of a model file, uses a file that it has not verified, or a
 """
 
 from vicinal.models.catalogue import ModelStatus, info, known, pull, verify
+from vicinal.models.digests import derived_digest
 from vicinal.models.network import Network
 from vicinal.models.pins import TOKENIZER, WEIGHTS, Pin, get, read_json
 from vicinal.models.sources import FileCheck, Found, find
@@ -19,6 +20,7 @@ __all__ = [
     "ModelStatus",
     "Network",
     "Pin",
+    "derived_digest",
     "find",
     "get",
     "info",

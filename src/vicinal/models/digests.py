@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -48,6 +49,36 @@ def digest_of(path: Path, *, recompute: bool = False) -> str:
     except OSError as error:
         raise ModelLoadError(f"{path} cannot be read: {error.strerror}. Check its mode.", where=str(path)) from error
     return digest
+
+
+def derived_digest(purpose: str, of: str, compute: Callable[[], str]) -> str:
+    """Return a digest that follows from the content of one file, computed once for each content.
+
+    Parameters
+    ----------
+    purpose : str
+        What it is a digest of, with the version of the rule: a part of a file's name.
+    of : str
+        The SHA-256 of the file's content.
+    compute : callable
+        Returns the digest as 64 hexadecimal digits.
+    """
+    note = config.cache_folder() / "digests" / f"{purpose}-{of}"
+    with suppress(OSError):
+        kept = note.read_bytes()
+        digest = kept[:SHA256_DIGITS].decode("ascii", "replace")
+        if kept == _sealed(digest):
+            return digest
+    digest = compute()
+    with suppress(OSError, StoreError):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(note, _sealed(digest))
+    return digest
+
+
+def _sealed(digest: str) -> bytes:
+    """Return a digest with the digest of itself, so that a damaged note is seen."""
+    return f"{digest} {hashlib.sha256(digest.encode()).hexdigest()}".encode()
 
 
 def _settled(path: Path) -> bool:

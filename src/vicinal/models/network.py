@@ -58,7 +58,8 @@ class Network:
             )
         from vicinal.models._onnxruntime import Session  # noqa: PLC0415 - heavy: loaded with the first network
 
-        self._session = Session(_graph(found, self.description, tensors), found.folder)
+        weights = (found.folder / WEIGHTS).resolve()  # the runtime follows no link out of the folder it is given
+        self._session = Session(_graph(found, self.description, tensors, weights.name), weights.parent)
 
     @property
     def dim(self) -> int:
@@ -97,15 +98,15 @@ class Network:
         return self._session.run(ids, mask)
 
 
-def _graph(found: Found, description: bert.Bert, tensors: dict[str, Tensor]) -> bytes:
+def _graph(found: Found, description: bert.Bert, tensors: dict[str, Tensor], weights_file: str) -> bytes:
     """Return the graph, from where an earlier load kept it or written anew and kept."""
-    identity = f"{WRITER_VERSION} {description!r} {found.pin.files[WEIGHTS]}"
+    identity = f"{WRITER_VERSION} {description!r} {found.pin.files[WEIGHTS]} {weights_file}"
     stem = f"vicinal-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
     folders = _graph_folders(found)
     kept = next((graph for folder in folders if (graph := _kept(folder, stem)) is not None), None)
     if kept is not None:
         return kept
-    written = bert.write(description, tensors, WEIGHTS)
+    written = bert.write(description, tensors, weights_file)
     _keep(folders, stem, written)
     return written
 

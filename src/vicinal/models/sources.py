@@ -106,7 +106,9 @@ def check(pin: Pin, folder: Path, *, recompute: bool = False) -> list[FileCheck]
     ModelLoadError
         A file is there and cannot be read.
     """
-    got = {name: _digest_or_nothing(folder / name, recompute=recompute) for name in pin.files}
+    got = {
+        name: _digest_or_nothing(folder / name, expected, recompute=recompute) for name, expected in pin.files.items()
+    }
     return [
         FileCheck(file=name, expected=expected, got=got[name], ok=got[name] == expected)
         for name, expected in pin.files.items()
@@ -140,8 +142,12 @@ def command_for(pin: Pin) -> str:
     return f"vicinal models pull {pin.name}"
 
 
-def _digest_or_nothing(path: Path, *, recompute: bool) -> str:
-    return digest_of(path, recompute=recompute) if path.is_file() else ""
+def _digest_or_nothing(path: Path, expected: str, *, recompute: bool) -> str:
+    """Return the digest of a file, ``""`` without one; a remembered digest alone condemns no file."""
+    if not path.is_file():
+        return ""
+    got = digest_of(path, recompute=recompute)
+    return got if got == expected or recompute else digest_of(path, recompute=True)
 
 
 def _complete(checks: list[FileCheck]) -> bool:

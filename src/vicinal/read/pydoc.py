@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from vicinal.config import kept_environment
 from vicinal.errors import UnsupportedError
 from vicinal.types import Document, Skipped
 
@@ -32,7 +32,7 @@ def read_pydoc() -> Iterator[Document | Skipped]:
     if not sys.executable:
         raise UnsupportedError("pydoc: needs a Python interpreter to run, and this program was built without one.")
     command = [sys.executable, "-P", "-S", "-B", "-W", "ignore", "-X", "utf8", str(WALK)]
-    environment = {name: os.environ[name] for name in KEPT if name in os.environ} | {"PYTHONHASHSEED": "0"}
+    environment = {**kept_environment(KEPT), "PYTHONHASHSEED": "0"}
     with subprocess.Popen(  # noqa: S603 - this interpreter and a file of this package
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     ) as child:

@@ -17,7 +17,7 @@ def marked(text, form):
 @pytest.mark.parametrize(
     ("form", "text", "expected"),
     [
-        ("text", "a\n\nb\n \t\n  c\r\n\r\nd\n\n", [("b", BLOCK), ("c", BLOCK), ("d", BLOCK), ("", BLOCK)]),
+        ("text", "a\n\nb\n \t\n  c\r\n\r\nd\n\n", [("b", BLOCK), ("c", BLOCK), ("d", BLOCK)]),
         ("markdown", "# A\n\ntext\n\n## B\nmore\n\nlast", [("# A", 1), ("## B", 2), ("last", BLOCK)]),
         ("markdown", "Title\n=====\nx\n\nPart\n---\ny", [("Title", 1), ("Part", 2)]),
         ("markdown", "---\ntitle: x\n---\ny\n\nz", [("z", BLOCK)]),

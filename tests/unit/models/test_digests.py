@@ -104,3 +104,31 @@ def test_a_file_that_is_gone_is_named(tmp_path):
     with pytest.raises(ModelLoadError) as caught:
         digest_of(tmp_path / "none")
     assert caught.value.where == str(tmp_path / "none")
+
+
+def test_a_derived_digest_is_computed_once_for_each_content(cache):
+    """Another content or another rule is computed anew."""
+    asked = []
+    compute = lambda: asked.append(1) or ABC  # noqa: E731 - counts its calls
+    assert [digests.derived_digest("rule-1", "a" * 64, compute) for _ in range(3)] == [ABC] * 3
+    digests.derived_digest("rule-1", "b" * 64, compute)
+    digests.derived_digest("rule-2", "a" * 64, compute)
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("place", [0, 63, 64, 100, -1])
+def test_a_damaged_derived_digest_is_computed_anew(cache, place):
+    """One changed byte anywhere in the note is seen, and the note is mended."""
+    digests.derived_digest("rule", "a" * 64, lambda: ABC)
+    (note,) = (cache / "digests").iterdir()
+    content = bytearray(note.read_bytes())
+    content[place] ^= 1
+    note.write_bytes(bytes(content))
+    assert digests.derived_digest("rule", "a" * 64, lambda: ABC) == ABC
+    assert digests.derived_digest("rule", "a" * 64, lambda: pytest.fail("not mended")) == ABC
+
+
+def test_a_derived_digest_needs_no_cache(cache):
+    """Where it cannot be kept it is computed each time."""
+    cache.write_text("a file where the folder should be")
+    assert digests.derived_digest("rule", "a" * 64, lambda: ABC) == ABC

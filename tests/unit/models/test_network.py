@@ -81,6 +81,19 @@ def test_a_graph_goes_into_the_cache_where_the_folder_is_read_only(found, model,
     Network(found, threads=1)
 
 
+def test_a_folder_of_links_is_a_model_too(found, model, pin, tmp_path):
+    """The hub's own cache holds links into another folder, under names that are digests."""
+    expected = Network(found, threads=1)(IDS, MASK)
+    snapshot, blobs = tmp_path / "snapshots" / "a", tmp_path / "blobs"
+    for folder in (snapshot, blobs):
+        folder.mkdir(parents=True)
+    for name, digest in pin.files.items():
+        (blobs / digest).write_bytes((model / name).read_bytes())
+        (snapshot / name).symlink_to(f"../../blobs/{digest}")
+    linked = Found(pin=pin, folder=snapshot, source="folder")
+    assert np.array_equal(Network(linked, threads=1)(IDS, MASK), expected)
+
+
 def test_an_installed_wheel_is_not_written_to(found, model, pin, cache):
     """What a package manager installed stays as it is."""
     Network(Found(pin=pin, folder=model, source="installed"), threads=1)

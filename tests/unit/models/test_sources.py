@@ -95,6 +95,16 @@ def test_a_wrong_file_in_the_cache_does_not_stop_the_next_source(model, pin, onl
     assert sources.find(pin).source == "cache"
 
 
+def test_a_wrong_note_condemns_no_file(model, pin, monkeypatch):
+    """A remembered digest that differs from the pin is checked against the content before anything is put aside."""
+    _fill(sources.cache_of(pin), model, pin)
+    whole = sources.digest_of
+    monkeypatch.setattr(
+        sources, "digest_of", lambda path, *, recompute: whole(path, recompute=True) if recompute else "0" * 64
+    )
+    assert sources.find(pin).source == "cache"
+
+
 def test_the_installed_wheel_is_used_where_it_lies(model, pin, tmp_path, monkeypatch):
     """Nothing is copied or fetched."""
     with zipfile.ZipFile(write_wheel(tmp_path / "w", model)) as archive:

@@ -208,7 +208,7 @@ def test_the_ten_line_reader_reads_it(folder: Path) -> None:
     for record_id, row in scope["read"](folder):
         read[record_id] = read.get(record_id, b"") + row.tobytes()
     assert read == {record_id: raw for record_id, (_, raw) in contents(folder).items()}
-    assert len(code.splitlines()) <= 11
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 11
 
 
 def test_there_is_no_database_where_none_is_asked_for(tmp_path: Path) -> None:
