@@ -9,27 +9,50 @@
 'a'
 """
 
-from vicinal.collection import Collection
-from vicinal.database import Database, open  # noqa: A004 - vicinal.open is the fixed public name
-from vicinal.encode import load
-from vicinal.errors import VicinalError
-from vicinal.space import Encoder, Space, Vectors
-from vicinal.types import Document, Hit, Hits, Record, SyncReport
+import importlib
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "Collection",
-    "Database",
-    "Document",
-    "Encoder",
-    "Hit",
-    "Hits",
-    "Record",
-    "Space",
-    "SyncReport",
-    "Vectors",
-    "VicinalError",
-    "load",
-    "open",
+_HOMES = {
+    "Collection": "collection",
+    "Database": "database",
+    "Document": "types",
+    "Encoder": "space",
+    "Hit": "types",
+    "Hits": "types",
+    "Record": "types",
+    "Space": "space",
+    "SyncReport": "types",
+    "Vectors": "space",
+    "VicinalError": "errors",
+    "load": "encode",
+    "open": "database",
+}
+"""Public name → the module that defines it. It is loaded with the first use, so that importing costs nothing.
+
+For type checkers the same stands in ``__init__.pyi``; a test holds the two together.
+"""
+_MODULES = ("errors", "models", "testing")
+"""Modules that are public as such."""
+
+__all__ = [  # noqa: PLE0604 - the names of the table above
+    *_HOMES,
+    *_MODULES,
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name with its first use (PEP 562)."""
+    if name in _MODULES:
+        return importlib.import_module(f"vicinal.{name}")
+    if name not in _HOMES:
+        message = f"module 'vicinal' has no attribute {name!r}"
+        raise AttributeError(message)
+    value = getattr(importlib.import_module(f"vicinal.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

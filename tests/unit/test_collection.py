@@ -11,6 +11,7 @@ import pytest
 
 import vicinal
 from vicinal.collection import Collection
+from vicinal.database import find
 from vicinal.errors import (
     AlreadyExistsError,
     CollectionNotFoundError,
@@ -266,9 +267,9 @@ def test_the_meant_collection(db: vicinal.Database) -> None:
 def test_the_database_is_found_upward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """.vicinal here or above, or the one that the environment names."""
     with pytest.raises(DatabaseNotFoundError, match="vicinal index PATH"):
-        vicinal.database.find(tmp_path)
+        find(tmp_path)
     vicinal.open(tmp_path / ".vicinal").close()
     (tmp_path / "a/b").mkdir(parents=True)
-    assert vicinal.database.find(tmp_path / "a/b") == tmp_path / ".vicinal"
+    assert find(tmp_path / "a/b") == tmp_path / ".vicinal"
     monkeypatch.setenv("VICINAL_DB", str(tmp_path / "elsewhere"))
-    assert vicinal.database.find(tmp_path) == tmp_path / "elsewhere"
+    assert find(tmp_path) == tmp_path / "elsewhere"

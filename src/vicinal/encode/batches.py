@@ -8,8 +8,8 @@ import numpy as np
 
 from vicinal.types import Rows
 
-BUDGET_TOKENS = 768
-"""Padded tokens of a batch; within 512–1,024 the differences are below the noise, above it grows slower."""
+BUDGET_TOKENS = 512
+"""Padded tokens of a batch. MiniLM on one core: 97 GFLOP/s at 240 to 640 tokens, 92 at 800, 86 at 960, 71 at 1,280."""
 
 
 def plan(lengths: Sequence[int], budget: int = BUDGET_TOKENS) -> Iterator[Rows]:

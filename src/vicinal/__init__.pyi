@@ -1,0 +1,18 @@
+from vicinal import errors as errors
+from vicinal import models as models
+from vicinal import testing as testing
+from vicinal.collection import Collection as Collection
+from vicinal.database import Database as Database
+from vicinal.database import open as open
+from vicinal.encode import load as load
+from vicinal.errors import VicinalError as VicinalError
+from vicinal.space import Encoder as Encoder
+from vicinal.space import Space as Space
+from vicinal.space import Vectors as Vectors
+from vicinal.types import Document as Document
+from vicinal.types import Hit as Hit
+from vicinal.types import Hits as Hits
+from vicinal.types import Record as Record
+from vicinal.types import SyncReport as SyncReport
+
+__version__: str
