@@ -24,12 +24,12 @@ def main() -> None:
     for module in (output, search):
         vars(module).update(console=console, errors=console)
     console.print(f'[bold]$[/] vicinal search -k 3 "{QUESTION}"\n', highlight=False)
-    with tempfile.TemporaryDirectory(dir=ROOT) as folder, vicinal.open(Path(folder) / ".vicinal") as db:
+    with tempfile.TemporaryDirectory(dir=ROOT, prefix=".picture-") as folder, vicinal.open(folder) as db:
         documents = db.collection("main")
         documents.sync(*sorted((ROOT / "docs").rglob("*.md")))
         search.show(documents.search(QUESTION, k=3, highlight=True))
     picture = FONTS.sub("", console.export_svg(title="vicinal"))
-    (ROOT / "docs" / "images" / "search.svg").write_text(picture.replace("../docs/", "docs/"), encoding="utf-8")
+    (ROOT / "docs" / "images" / "search.svg").write_text(picture, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -66,6 +66,11 @@ def find(start: str | Path = ".") -> Path:
     )
 
 
+def _chunker(encoder: Encoder) -> Chunker:
+    """Return the chunker whose chunks fit the window beside special tokens and prompt."""
+    return Chunker.for_window(encoder.max_tokens, reserved=int(encoder.count_tokens([""])[0]))
+
+
 class Database:
     """A folder of collections, open. Made by ``vicinal.open``; a context manager."""
 
@@ -164,7 +169,7 @@ class Database:
                 got=space.overflow,
                 where=name,
             )
-        chunker = Chunker.for_window(space.max_tokens).id if space.overflow == "chunk" else WHOLE
+        chunker = _chunker(encoder).id if space.overflow == "chunk" else WHOLE
         with self._store.write() as transaction:
             if name not in transaction.collection_names():  # another process may have been faster
                 transaction.create_collection(

@@ -46,6 +46,8 @@ def public_names() -> Iterator[tuple[str, str]]:
     for name in vicinal.__all__:
         thing = getattr(vicinal, name)
         yield name, name
+        if inspect.ismodule(thing):
+            continue
         if not inspect.isclass(thing):
             yield from _parameters(name, thing)
             continue

@@ -93,7 +93,11 @@ def without_compiler(tmp_path_factory: pytest.TempPathFactory) -> Installed:
 
 def expected_names() -> set[str]:
     """Return what must be in any wheel: the Python files, the mark of types, the licence, the metadata."""
-    sources = {f"vicinal/{path.relative_to(PACKAGE).as_posix()}" for path in PACKAGE.rglob("*.py")}
+    sources = {
+        f"vicinal/{path.relative_to(PACKAGE).as_posix()}"
+        for path in PACKAGE.rglob("*.py*")
+        if path.suffix in {".py", ".pyi"}
+    }
     metadata = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE"}
     return sources | {"vicinal/py.typed"} | {f"vicinal-{__version__}.dist-info/{name}" for name in metadata}
 

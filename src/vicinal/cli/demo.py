@@ -20,12 +20,12 @@ SOURCE = "pydoc:"
 QUESTIONS = (
     "How do I make text safe to put inside a web page?",
     "pick a winner by chance",
-    "how many days lie between two birthdays",
-    "run several jobs at the same time",
-    "squeeze a big file so that it takes less room",
-    "the part of the language that gives back the result of a function",
+    "put a list in order",
+    "remember earlier answers so that a slow function is not run again",
+    "which weekday was my birthday",
+    "measure how long a small piece of code takes",
 )
-FIRST_CHARS = 200
+SHOWN_CHARS = 160
 
 
 def demo(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
@@ -36,7 +36,7 @@ def demo(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
     with vicinal.open(db or Path(FOLDER_NAME)) as database:
         chosen = database.collection(COLLECTION)
         report = run(chosen, [SOURCE])
-        answers = {question: chosen.search(question, k=1, highlight=True) for question in QUESTIONS}
+        answers = {question: chosen.search(question, k=1) for question in QUESTIONS}
         said = report_of(chosen, report, database.path)
         about = chosen.info()
     if as_json:
@@ -62,11 +62,9 @@ def demo(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show(question: str, hits: Hits) -> None:
-    """Print a question with the sentence that answers it."""
+    """Print a question with the passage that answers it."""
     console.print(f"[bold]? {escape(question)}[/]", highlight=False)
     for hit in hits:
-        start, end = hit.best or (hit.start, hit.end)
-        sentence = " ".join(hit.text[start - hit.start : end - hit.start].split())[:FIRST_CHARS]
-        console.print(
-            f"  [cyan]{hit.score:.3f}[/] [green]{escape(hit.source)}[/]  {escape(sentence)}\n", highlight=False
-        )
+        passage = " ".join(hit.text.split())
+        shown = passage if len(passage) <= SHOWN_CHARS else passage[:SHOWN_CHARS] + "…"
+        console.print(f"  [cyan]{hit.score:.3f}[/] [green]{escape(hit.source)}[/]  {escape(shown)}\n", highlight=False)
