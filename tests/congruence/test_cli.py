@@ -250,7 +250,7 @@ def test_ctrl_c_keeps_what_was_committed(place: Path, minilm: object) -> None:
     many.mkdir()
     for number in range(600):
         (many / f"{number}.txt").write_text(
-            f"Text number {number} has something to say about the number {number}. " * 12
+            f"Text number {number} has something to say about the number {number}. " * 3
         )
     environment = {**os.environ, "VICINAL_THREADS": "1"}
     words = [sys.executable, "-m", "vicinal", "index", "many"]

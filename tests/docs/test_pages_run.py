@@ -77,8 +77,9 @@ def has_model():
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """Make a folder to run a page in: it holds a copy of docs/, and ``vicinal`` is on the path."""
-    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    """Make a folder to run a page in: it holds a copy of some of docs/, and ``vicinal`` is on the path."""
+    shutil.copytree(ROOT / "docs" / "concepts", tmp_path / "docs" / "concepts")
+    shutil.copy(ROOT / "docs" / "start.md", tmp_path / "docs")
     program = tmp_path / ".bin" / "vicinal"
     program.parent.mkdir()
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m vicinal "$@"\n', encoding="utf-8")

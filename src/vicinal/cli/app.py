@@ -14,7 +14,7 @@ import typer
 from vicinal import __version__
 from vicinal.cli import demo, index, info, models, search
 from vicinal.cli.output import console, errors
-from vicinal.errors import VicinalError, exit_status
+from vicinal.errors import TruncationWarning, VicinalError, exit_status
 
 INTERRUPTED = 130
 INTERNAL = 70
@@ -83,5 +83,8 @@ def _show_fault() -> int:
 
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Print a warning in one line; cut texts are left to the report of the run, which counts them all."""
+    if issubclass(category, TruncationWarning):
+        return
     errors.print(f"[yellow]{category.__name__}[/]", end=" ")
     errors.print(str(message), markup=False, highlight=False)
