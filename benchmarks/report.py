@@ -33,7 +33,9 @@ def rows(figures: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
     """Return nested figures as (name, value)."""
     listed: list[tuple[str, str]] = []
     for name, value in figures.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and set(value) == {"median", "min", "max"}:
+            listed.append((f"{before}{name}", f"{value['median']} ({value['min']}–{value['max']})"))
+        elif isinstance(value, dict):
             listed += rows(value, f"{before}{name}, ")
         else:
             listed.append((f"{before}{name}", str(value)))
