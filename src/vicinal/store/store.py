@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import sqlite3
 import threading
@@ -22,6 +23,8 @@ from vicinal.store.segment import Segment
 from vicinal.store.snapshot import Lane, LaneView, Snapshot
 from vicinal.store.transaction import Transaction
 
+READERS_WAIT_MS = 500
+"""How long closing waits for readers of older commits; with one of them left, the database stays unsealed."""
 ATTEMPTS = 5
 """How often the state is read anew when another process changes it meanwhile."""
 
@@ -31,6 +34,7 @@ class _Inside:
     """What must be closed when the store is, also by the interpreter's end; apart from it so that it can be."""
 
     folder: Path
+    process: int = field(default_factory=os.getpid)
     readers: list[sqlite3.Connection] = field(default_factory=list)
     writer: sqlite3.Connection | None = None
     write_lock: FileLock | None = None
@@ -306,7 +310,12 @@ def _create(folder: Path) -> None:
 
 
 def _close(inside: _Inside) -> None:
-    """Close everything; seal the database if this was the last session that had written."""
+    """Close everything; seal the database if this was the last session that had written.
+
+    A child process that was forked with an open store has no part in it: connections and locks are its parent's.
+    """
+    if inside.process != os.getpid():
+        return
     for reader in inside.readers:
         reader.close()
     inside.readers.clear()
@@ -329,6 +338,7 @@ def _seal_if_last(inside: _Inside, session: FileLock) -> None:
     try:
         if not session.try_alone():
             return
+        connection.execute(f"PRAGMA busy_timeout={READERS_WAIT_MS}")
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         snapshot = Snapshot(connection, inside.folder)
         segments = [s for name in snapshot.collection_names() for s in snapshot.segments(snapshot.lane(name))]

@@ -385,6 +385,22 @@ def test_a_store_that_is_never_closed_is_sealed_at_the_end(tmp_path: Path) -> No
     assert set(contents(tmp_path / "db")) == {"r0", "r1", "r2"}
 
 
+def test_a_forked_child_leaves_its_parents_store_alone(tmp_path: Path) -> None:
+    """A child that ends in the usual way neither seals nor closes what its parent has open."""
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[2])\n"
+        "from store_worlds import contents, put, records\nfrom vicinal.store import Store\n"
+        "store = Store.open(sys.argv[1]); put(store, records(range(3)))\n"
+        "child = os.fork()\n"
+        "if not child: sys.exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert (store.folder / 'vicinal.head').exists() and not (store.folder / 'vicinal.seal').exists()\n"
+        "put(store, records(range(3, 6)))\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "db"), str(Path(__file__).parents[2])], check=True)
+    assert set(contents(tmp_path / "db")) == {f"r{name}" for name in range(6)}
+
+
 def test_relabelling_keeps_the_vectors(folder: Path) -> None:
     """New fields are written without a new row."""
     store = Store.open(folder)
