@@ -294,9 +294,11 @@ class Collection:
         InputError
             ``k``, the question or the filter is wrong.
         """
-        begun = time.perf_counter()
         k = whole_number(k, "k", low=1, high=MAX_K)
         condition = None if where is None else compile_filter(where)
+        if isinstance(query, str) or highlight:
+            _ = self.encoder  # loading a model is no part of a search: the clock starts behind it
+        begun = time.perf_counter()
         vector = self._query_vector(query)
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
