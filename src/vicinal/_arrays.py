@@ -81,7 +81,7 @@ def texts_list(texts: object, name: str = "texts") -> list[str]:
                 got=type(text).__name__,
                 where=place,
             )
-        if not text.isascii() and not _encodable(text):
+        if not text.isascii() and not is_encodable(text):
             raise RangeError(
                 f"{name}[{place}] holds a lone surrogate, which is no character; decode it with errors='replace'.",
                 where=place,
@@ -89,7 +89,7 @@ def texts_list(texts: object, name: str = "texts") -> list[str]:
     return listed
 
 
-def _encodable(text: str) -> bool:
+def is_encodable(text: str) -> bool:
     """Return whether UTF-8 can hold the text."""
     try:
         text.encode()

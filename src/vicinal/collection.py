@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from vicinal import encode
-from vicinal._arrays import whole_number
+from vicinal._arrays import is_encodable, whole_number
 from vicinal.chunk import Chunker, sentences
 from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, RecordNotFoundError, ShapeError
 from vicinal.index import ExactIndex
@@ -106,7 +106,11 @@ class Collection:
     def __contains__(self, record_id: object) -> bool:
         """Return whether a record of that id is stored."""
         with self._store.snapshot() as snapshot:
-            return isinstance(record_id, str) and bool(snapshot.ledger(snapshot.lane(self.name), [record_id]))
+            return (
+                isinstance(record_id, str)
+                and is_encodable(record_id)
+                and bool(snapshot.ledger(snapshot.lane(self.name), [record_id]))
+            )
 
     def __repr__(self) -> str:
         """Tell name and space."""

@@ -33,7 +33,7 @@ def table_of(collection: dict[str, Any]) -> Table:
     """Return a collection as a table of two columns."""
     space = collection["space"]
     table = Table(
-        title=collection["name"],
+        title=escape(collection["name"]),
         title_justify="left",
         title_style="bold green",
         show_header=False,
@@ -53,5 +53,5 @@ def table_of(collection: dict[str, Any]) -> Table:
         "last commit": str(collection["sequence"]),
     }
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, escape(value))
     return table

@@ -26,8 +26,8 @@ from vicinal.collection import Collection
 from vicinal.database import Database, find
 from vicinal.errors import VicinalError
 
-console = Console(soft_wrap=False)
-errors = Console(stderr=True)
+console = Console(soft_wrap=False, emoji=False)
+errors = Console(stderr=True, emoji=False)
 
 
 def _complete_collection(incomplete: str) -> list[str]:
@@ -38,6 +38,9 @@ def _complete_collection(incomplete: str) -> list[str]:
     except VicinalError:
         return []
 
+
+STEERING = frozenset(map(chr, [*range(9), *range(11, 32), *range(127, 160)]))
+"""Control characters but tab and line feed."""
 
 DatabaseOption = Annotated[
     Path | None,
@@ -95,6 +98,11 @@ def progress_bar() -> Progress:
         console=errors,
         transient=True,
     )
+
+
+def harmless(text: str) -> str:
+    """Return a text whose control characters cannot steer a terminal; its length stays, so that spans hold."""
+    return text.translate(dict.fromkeys(map(ord, STEERING), " "))
 
 
 def bytes_text(count: float) -> str:

@@ -18,6 +18,7 @@ from vicinal.cli.output import (
     JsonOption,
     console,
     errors,
+    harmless,
     opened_collection,
     print_json,
 )
@@ -117,7 +118,7 @@ def show(hits: Hits) -> None:
 
 
 def _passage(hit: Hit) -> Text:
-    text = Text(hit.text)
+    text = Text(harmless(hit.text))
     if hit.best is not None and (hit.best[1] - hit.best[0]) < len(hit.text):
         text.stylize("bold yellow", hit.best[0] - hit.start, hit.best[1] - hit.start)
     return text
@@ -144,4 +145,4 @@ def get(
         console.print(
             f"[cyan]{escape(name)}[/]: {escape(json.dumps(value, ensure_ascii=False))}", highlight=False, soft_wrap=True
         )
-    typer.echo(found.text)
+    typer.echo(harmless(found.text) if console.is_terminal else found.text)

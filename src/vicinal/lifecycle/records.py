@@ -15,6 +15,7 @@ MAX_ID_CHARS = 4096
 MAX_TEXT_CHARS = 1 << 26
 """64 million characters: a library's shelf, and what one record may hold."""
 MAX_FIELDS = 1024
+MAX_WHOLE = 2**63 - 1
 
 
 def documents_of(records: object) -> list[Document]:
@@ -134,7 +135,11 @@ def _field_value(value: object, where: str) -> FieldValue:
 
 
 def _scalar(value: object, where: str) -> str | int | float | bool | None:
-    if value is None or isinstance(value, bool | int):
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        if abs(value) > MAX_WHOLE:
+            raise RangeError(f"{where} is beyond 64 bits.", expected=f"<= {MAX_WHOLE}", where=where)
         return value
     if isinstance(value, float):
         if not math.isfinite(value):

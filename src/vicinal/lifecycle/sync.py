@@ -26,6 +26,8 @@ PENDING_CHARS = 1 << 25
 COMMIT_CHUNKS = 256
 """Chunks of one commit: some seconds of encoding, which is what an interruption can lose."""
 STREAM = "-"
+SUSPICIOUS = ("binary", "database")
+"""Reasons for which what was stored before is kept: a half-written file can look so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +219,10 @@ def _relabel(run: _Run, relabelled: Sequence[tuple[Document, LedgerEntry]], fixe
     """Write new fields beside vectors that still hold."""
     with run.store.write() as transaction:
         lane = transaction.lane(run.collection)
+        now = transaction.ledger(lane, [document.id for document, _ in relabelled])
         for document, entry in relabelled:
+            if now.get(document.id) != entry:
+                continue  # another process wrote it meanwhile: the next run compares again
             origin = document.source if fixed is None else fixed
             transaction.relabel(
                 lane, new_record(document, (), chunker=entry.chunker, origin=origin, cut_chunks=entry.cut_chunks)
@@ -263,7 +268,7 @@ def _remove_gone(run: _Run, origin: str) -> None:
     """Delete the records of a source that it no longer has."""
     if origin == STREAM:
         return  # a stream has no yesterday
-    unreadable = [one.source for one in run.skipped if one.failed]
+    unreadable = [one.source for one in run.skipped if one.failed or one.reason in SUSPICIOUS]
     with run.store.snapshot() as snapshot:
         lane = snapshot.lane(run.collection)
         stored = snapshot.ids_from(lane, origin)
@@ -281,7 +286,9 @@ def _remove_gone(run: _Run, origin: str) -> None:
 
 def _is_hidden(origin: str, unreadable: Sequence[str]) -> bool:
     """Return whether a place could not be read now: it, a folder above it, or a row inside of it."""
+    if "." in unreadable and not origin.startswith("/"):
+        return True  # the base itself could not be listed
     return any(
-        origin == place or origin.startswith(place + "/") or place.startswith((origin + "#", origin + ":"))
+        origin == place or origin.startswith(place.rstrip("/") + "/") or place.startswith((origin + "#", origin + ":"))
         for place in unreadable
     )

@@ -37,10 +37,14 @@ def check_everything(connection: sqlite3.Connection, folder: Path) -> None:
     """
     path = folder / SQLITE_NAME
     with sqlite_errors(path):
-        _check_tables(connection, path)
-        snapshot = Snapshot(connection, folder)
-        for name in snapshot.collection_names():
-            check_lane(snapshot, snapshot.lane(name), lambda _: False)
+        connection.execute("BEGIN")  # one commit, whatever is written meanwhile
+        try:
+            _check_tables(connection, path)
+            snapshot = Snapshot(connection, folder)
+            for name in snapshot.collection_names():
+                check_lane(snapshot, snapshot.lane(name), lambda _: False)
+        finally:
+            connection.execute("ROLLBACK")
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:

@@ -99,6 +99,7 @@ CREATE TABLE ledger (                 -- what came from where, and what was made
     crc INTEGER NOT NULL,
     PRIMARY KEY (lane, record)
 ) WITHOUT ROWID;
+CREATE INDEX ledger_of_record ON ledger(record);
 CREATE INDEX ledger_by_origin ON ledger(lane, origin);
 """
 

@@ -109,6 +109,8 @@ class SealFile:
                 content = file.read(SEAL_LIMIT_BYTES + 1)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise corrupt(self.path, f"it cannot be read ({error.strerror})") from error
         if len(content) > SEAL_LIMIT_BYTES:
             raise damaged_seal(self.path)
         return Seal.unpack(content, self.path)

@@ -80,7 +80,7 @@ class Snapshot:
 
     def _manifest(self) -> tuple[bytes, int]:
         row = self._connection.execute("SELECT database, sequence, crc FROM manifest").fetchone()
-        if row is None or row_crc(row[0].hex(), row[1]) != row[2]:
+        if row is None or not isinstance(row[0], bytes) or row_crc(row[0].hex(), row[1]) != row[2]:
             raise self._damaged("the manifest does not match its checksum")
         return bytes(row[0]), int(row[1])
 
@@ -291,6 +291,8 @@ class Snapshot:
         found = self._connection.execute("SELECT row, record FROM chunks WHERE lane = ?", (lane.number,)).fetchall()
         if found:
             pairs = np.array(found, dtype=np.int64)
+            if pairs[:, 0].min() < 0 or pairs[:, 0].max() >= lane.next_row:
+                raise self._damaged("a chunk stands outside of its lane")
             owner[pairs[:, 0]] = pairs[:, 1]
         return owner
 

@@ -7,6 +7,7 @@ import secrets
 import sqlite3
 import threading
 import weakref
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,14 @@ READERS_WAIT_MS = 500
 """How long closing waits for readers of older commits; with one of them left, the database stays unsealed."""
 ATTEMPTS = 5
 """How often the state is read anew when another process changes it meanwhile."""
+
+
+_OPEN: Counter[Path] = Counter()
+"""How many stores of a folder this process has open.
+
+SQLite's locks belong to the process: whoever opens and closes its file by hand, to read it for the seal,
+lets go of those of every other connection in the process.
+"""
 
 
 @dataclass
@@ -56,9 +65,11 @@ class Store:
         self.read_only = read_only
         self._inside = _Inside(folder)
         self._guard = threading.RLock()
+        self._write_guard = threading.RLock()
         self._views: dict[int, LaneView] = {}
         self._immutable = False
         self._closed = False
+        _OPEN[folder] += 1
         self._finalizer = weakref.finalize(self, _close, self._inside)
 
     @classmethod
@@ -102,7 +113,8 @@ class Store:
         """Check by the seal, trust a living writer, or read everything."""
         seal = None if Head(self.folder).exists() else SealFile(self.folder).read()
         if seal is not None:
-            check_sealed_truth(self.folder, seal)
+            if _OPEN[self.folder] == 1:  # another store of this process has compared it, and must keep its locks
+                check_sealed_truth(self.folder, seal)
             self._check_vectors(seal)
         elif not self._someone_is_writing():
             self._recover()
@@ -164,7 +176,8 @@ class Store:
             try:
                 yield Snapshot(connection, self.folder)
             finally:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
 
     @contextmanager
     def _reader(self) -> Iterator[sqlite3.Connection]:
@@ -225,7 +238,8 @@ class Store:
         self._require_open()
         if self.read_only:
             raise ReadOnlyError(f"{self.folder} was opened read-only.", where=str(self.folder))
-        with self._guard, self._write_lock().alone():
+        with self._write_guard, self._write_lock().alone():
+            self._require_open()
             connection = self._begin_session()
             with schema.sqlite_errors(self.path):
                 connection.execute("BEGIN IMMEDIATE")
@@ -237,7 +251,8 @@ class Store:
                     with suppress(sqlite3.Error):
                         connection.execute("ROLLBACK")
                     raise
-            Head(self.folder).acknowledge(transaction.sequence)
+            with suppress(StoreError):  # the commit is durable; the head may be too low, never too high
+                Head(self.folder).acknowledge(transaction.sequence)
 
     def _write_lock(self) -> FileLock:
         if self._inside.write_lock is None:
@@ -276,7 +291,7 @@ class Store:
 
     def close(self) -> None:
         """Close the database. The last session to close seals it. Closing twice is no error."""
-        with self._guard:
+        with self._write_guard, self._guard:
             self._closed = True
             self._views.clear()
             self._finalizer()
@@ -316,6 +331,7 @@ def _close(inside: _Inside) -> None:
     """
     if inside.process != os.getpid():
         return
+    _OPEN[inside.folder] -= 1
     for reader in inside.readers:
         reader.close()
     inside.readers.clear()
@@ -336,7 +352,7 @@ def _seal_if_last(inside: _Inside, session: FileLock) -> None:
     if connection is None:
         return
     try:
-        if not session.try_alone():
+        if _OPEN[inside.folder] > 0 or not session.try_alone():
             return
         connection.execute(f"PRAGMA busy_timeout={READERS_WAIT_MS}")
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -354,6 +370,6 @@ def _seal_if_last(inside: _Inside, session: FileLock) -> None:
 def _cut_garbage(segments: list[Segment]) -> None:
     """Cut what a crash left behind the committed rows, so that the sealed lengths are exact."""
     for segment in segments:
-        with segment.path.open("r+b") as file:
+        with disk_errors(segment.path), segment.path.open("r+b") as file:
             if file.seek(0, 2) > segment.committed_bytes:
                 file.truncate(segment.committed_bytes)

@@ -258,6 +258,8 @@ class Transaction(Snapshot):
         """
         numbers = list(self._numbers(lane, ids).values())
         self._forget_chunks(lane, numbers)
-        self._connection.executemany("DELETE FROM ledger WHERE record = ?", [(number,) for number in numbers])
+        self._connection.executemany(
+            "DELETE FROM ledger WHERE lane = ? AND record = ?", [(lane.number, number) for number in numbers]
+        )
         self._connection.executemany("DELETE FROM records WHERE number = ?", [(number,) for number in numbers])
         return len(numbers)
