@@ -149,3 +149,28 @@ def test_origins_are_relative_to_the_base() -> None:
     assert origin_of("/x/y", base) == "/x/y"
     assert origin_of("pydoc:", base) == "pydoc:"
     assert origin_of("-", base) == "-"
+
+
+def test_a_base_that_cannot_be_listed_removes_nothing(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the folder itself fails to be listed, nothing in it is taken for gone, and the run is not complete."""
+    _, before = run(world, "docs", ".")
+    scan = os.scandir
+
+    def failing(path: str | Path) -> object:
+        if Path(path) == world:
+            raise OSError(5, "Input/output error")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", failing)
+    report, after = run(world, ".")
+    assert (report.removed, report.complete) == (0, False)
+    assert after == before
+
+
+def test_a_table_that_looks_torn_keeps_its_rows(world: Path) -> None:
+    """A file that turned binary since yesterday may be half-written: what was stored of it stays."""
+    run(world, "docs")
+    (world / "docs/rows.jsonl").write_bytes(b'{"id": "row0", "text": "row 0 of owls", "n": 0}\n' + bytes(50))
+    report, ids = run(world, "docs")
+    assert report.removed == 0
+    assert {"docs/rows.jsonl#row1", "docs/rows.jsonl#row2"} <= set(ids)

@@ -438,3 +438,38 @@ def test_origins_are_found_by_folder(tmp_path: Path) -> None:
         assert found("/") == {"/abs/x"}
         assert found(".") == {"docs", "docs/a", "docs/b/c", "docs2/a"}
     store.close()
+
+
+def test_a_durable_commit_is_never_told_as_failed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When only the note of it in the head fails, the write has happened and says so."""
+    store = Store.open(folder)
+    put(store, records([998]))
+
+    def failing(*_: object) -> None:
+        raise StoreError("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("vicinal.store.seal.Head.acknowledge", failing)
+        put(store, records([999]))
+    store.close()
+    assert {"r998", "r999"} <= set(contents(folder))
+
+
+def test_the_check_sees_one_commit_beside_a_writer(folder: Path) -> None:
+    """A full check while another store writes finds no damage."""
+    writer, checker = Store.open(folder), Store.open(folder)
+    done = threading.Event()
+
+    def write() -> None:
+        for version in range(2, 12):
+            put(writer, records(range(version, version + 40), version=version), version)
+        done.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    while not done.is_set():
+        checker.check()
+    thread.join()
+    writer.close()
+    checker.close()
+    assert "r11" in contents(folder)
