@@ -6,7 +6,6 @@ Nothing is removed before every source has been read to its end, nor from a plac
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from pathlib import Path
 from vicinal.chunk import Chunker
 from vicinal.lifecycle.ingest import WHOLE, cut_up, digest_of_fields, digest_of_text, new_record, prepare
 from vicinal.read import read
+from vicinal.read.place import id_of
 from vicinal.space import Encoder
 from vicinal.store import LedgerEntry, Store
 from vicinal.types import Chunk, Document, Skipped, SyncProgress, SyncReport
@@ -144,8 +144,7 @@ def origin_of(source: str | Path, base: Path) -> str:
     name = str(source)
     if name == STREAM or name.endswith(":"):
         return name
-    path = Path(os.path.abspath(source))  # noqa: PTH100 - links stay as the user wrote them
-    return path.relative_to(base).as_posix() if path.is_relative_to(base) else path.as_posix()
+    return id_of(Path(source), base)
 
 
 def _sync_stream(run: _Run, stream: Iterable[Document | Skipped], source: str) -> None:

@@ -174,3 +174,13 @@ def test_a_table_that_looks_torn_keeps_its_rows(world: Path) -> None:
     report, ids = run(world, "docs")
     assert report.removed == 0
     assert {"docs/rows.jsonl#row1", "docs/rows.jsonl#row2"} <= set(ids)
+
+
+def test_a_file_behind_a_linked_folder_is_removed_too(world: Path) -> None:
+    """The ledger knows a source by the name that its documents have, whatever links lead to it."""
+    (world.parent / "link").symlink_to(world)
+    run(world, "docs")
+    (world / "docs/0.txt").unlink()
+    with vicinal.open(world / "notes.vicinal") as db:
+        report = db.collection("main", model=ToyEncoder()).sync(world.parent / "link" / "docs")
+    assert report.removed == 1
