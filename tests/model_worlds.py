@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from vicinal.models import bert
 from vicinal.models.digests import digest_of
+from vicinal.models.families import bert
 from vicinal.models.pins import NEEDED, Pin
 
 TYPES = {"float32": "F32", "float16": "F16", "int64": "I64", "uint16": "BF16"}

@@ -12,13 +12,15 @@
     ├─ ConflictError
     │   └─ AlreadyExistsError   LockedError
     ├─ ModelError
-    │   └─ PinMismatchError   ModelLoadError   EncodeError
+    │   └─ PinMismatchError   ModelLoadError   EncodeError   CanaryMismatchError
     ├─ StoreError
     │   └─ CorruptStoreError   FormatVersionError   NoSpaceLeftError   ReadOnlyError
     ├─ UnsupportedError                 a declared capability is missing
-    └─ MissingExtraError (ImportError)  names the extra and the install command
+    ├─ MissingExtraError (ImportError)  names the extra and the install command
+    └─ RemoteError                      a server that was asked did not answer as it should
+        └─ RemoteTimeoutError
     VicinalWarning (UserWarning)
-    └─ TruncationWarning   FallbackWarning
+    └─ TruncationWarning   FallbackWarning   DimensionWarning   UnknownTextWarning
 
 An error says what is wrong, what came, and what to do, and carries the same as typed fields.
 ``TABLE`` maps each code to an HTTP status and an exit status; nothing else in the program does.
@@ -207,6 +209,12 @@ class EncodeError(ModelError):
     code = "encode"
 
 
+class CanaryMismatchError(ModelError):
+    """The model that answers now is not the one that made the collection's vectors: its probe texts lie elsewhere."""
+
+    code = "canary_mismatch"
+
+
 class StoreError(VicinalError):
     """The store cannot do what was asked."""
 
@@ -249,6 +257,37 @@ class MissingExtraError(VicinalError, ImportError):
     code = "missing_extra"
 
 
+class RemoteError(VicinalError):
+    """A server that was asked did not answer as it should. Carries its HTTP status and request id, if it gave them."""
+
+    code = "remote"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        request_id: str = "",
+        expected: object = None,
+        got: object = None,
+        where: object = None,
+    ) -> None:
+        super().__init__(message, expected=expected, got=got, where=where)
+        self.status = status
+        self.request_id = request_id
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error as plain data, with what the server said of itself."""
+        said = {"status": self.status, "request_id": self.request_id}
+        return {**super().as_dict(), **{name: value for name, value in said.items() if value}}
+
+
+class RemoteTimeoutError(RemoteError):
+    """A server did not answer in the time that it was given."""
+
+    code = "remote_timeout"
+
+
 class VicinalWarning(UserWarning):
     """The root of what Vicinal warns of."""
 
@@ -261,8 +300,16 @@ class FallbackWarning(VicinalWarning):
     """A slower way with the same answers is taken."""
 
 
+class DimensionWarning(VicinalWarning):
+    """Vectors are cut to fewer dimensions than their model was trained for; the message says what it costs."""
+
+
+class UnknownTextWarning(VicinalWarning):
+    """Texts hold no word that the model knows: their vectors are zero and near nothing."""
+
+
 TABLE: dict[str, tuple[int, int]] = {
-    # code: (HTTP status, exit status). 2 usage, 3 not there, 4 conflict, 5 model, 6 store, 7 missing part.
+    # code: (HTTP status, exit status). 2 usage, 3 not there, 4 conflict, 5 model, 6 store, 7 missing part, 8 a server.
     "error": (500, 1),
     "input": (400, 2),
     "shape": (400, 2),
@@ -284,6 +331,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "pin_mismatch": (500, 5),
     "model_load": (500, 5),
     "encode": (500, 5),
+    "canary_mismatch": (409, 5),
     "store": (500, 6),
     "corrupt_store": (500, 6),
     "format_version": (500, 6),
@@ -291,6 +339,8 @@ TABLE: dict[str, tuple[int, int]] = {
     "read_only": (403, 6),
     "unsupported": (501, 7),
     "missing_extra": (501, 7),
+    "remote": (502, 8),
+    "remote_timeout": (504, 8),
 }
 
 

@@ -192,14 +192,18 @@ def check_empty_in_empty_out(encoder: Encoder) -> None:
 
 
 def check_vectors_are_of_the_space(encoder: Encoder) -> None:
-    """Require float32 (N, D) vectors in the encoder's space, of unit length where the space says so."""
+    """Require float32 (N, D) vectors in the encoder's space, of unit length where the space says so, or zero.
+
+    Zero is the vector of a text in which the model knows nothing: it is near no other.
+    """
     vectors = encoder.encode_documents(TEXTS)
     array = np.asarray(vectors)
     _require(array.shape == (len(TEXTS), encoder.space.dim), f"the shape must be (N, D), got {array.shape}")
     _require(array.dtype == np.float32, f"the vectors must be float32, got {array.dtype}")
     _require(vectors.space == encoder.space, "the vectors must carry the encoder's space")
     if encoder.space.normalized:
-        _require(np.allclose(np.linalg.norm(array, axis=1), 1, atol=1e-5), "the vectors must have unit length")
+        lengths = np.linalg.norm(array, axis=1)
+        _require(np.allclose(lengths[lengths > 0], 1, atol=1e-5), "the vectors must have unit length, or be zero")
 
 
 def check_row_does_not_depend_on_batch(encoder: Encoder) -> None:

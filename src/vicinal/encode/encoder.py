@@ -16,7 +16,7 @@ from vicinal._arrays import one_of, texts_list
 from vicinal.encode import batches, windows
 from vicinal.encode.pooling import POOLINGS, pool, unit
 from vicinal.encode.windows import Ids
-from vicinal.errors import ModelLoadError, TooLongError, TruncationWarning
+from vicinal.errors import ModelLoadError, RangeError, TooLongError, TruncationWarning
 from vicinal.models import TOKENIZER, WEIGHTS, Found, Network, Pin, derived_digest, find, get, read_json
 from vicinal.space import Space, Vectors
 from vicinal.types import Floats, Overflow, Progress, Rows
@@ -100,6 +100,7 @@ class TextEncoder:
         from vicinal.encode._tokenizers import TextTokenizer  # noqa: PLC0415 - heavy: loaded with the first encoder
 
         self.pin: Pin = found.pin
+        self.folder: Path = found.folder
         self._network = Network(found, threads=threads)
         self._tokenizer = TextTokenizer(found.folder / TOKENIZER)
         self._space = _space(found, self._network, one_of(overflow, "overflow", OVERFLOWS))
@@ -176,6 +177,36 @@ class TextEncoder:
             The input is no list of strings.
         """
         return self._tokenizer.spans(texts_list(texts))
+
+    def encode_ids(self, parts: Sequence[Ids]) -> Floats:
+        """Return what the network gives for ready token ids: float32 (N, full_dim), pooled, not brought to unit length.
+
+        Parameters
+        ----------
+        parts : sequence of int32 arrays of shape (T,)
+            Token ids without special ones, which are put around each; T is what a window leaves room for at most.
+            For work on the vocabulary itself, such as distilling it; no prompt, no role.
+
+        Raises
+        ------
+        RangeError
+            A part is longer than the window.
+        """
+        longest = max(map(len, parts), default=0)
+        if longest > self._room:
+            raise RangeError(
+                f"A part has {longest} tokens; the window leaves room for {self._room}.",
+                expected=f"<= {self._room}",
+                got=longest,
+                where="parts",
+            )
+        array = np.zeros((len(parts), self._space.full_dim), dtype=np.float32)
+        planned = list(batches.plan([len(part) for part in parts]))
+        for batch, (pooled, _) in zip(
+            planned, self._run_all([[parts[row] for row in batch] for batch in planned]), strict=True
+        ):
+            array[batch] = pooled
+        return array
 
     def _encode(self, texts: Sequence[str], prompt: str, progress: Progress | None) -> Vectors:
         """Encode the different texts block by block and lay each vector where its text stands."""

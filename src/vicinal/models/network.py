@@ -13,7 +13,7 @@ from vicinal import config
 from vicinal._arrays import whole_number
 from vicinal._files import write_atomically
 from vicinal.errors import EncodeError, ModelLoadError, StoreError
-from vicinal.models import bert
+from vicinal.models import families
 from vicinal.models.pins import CONFIG, WEIGHTS, read_json
 from vicinal.models.safetensors import Tensor, read_header
 from vicinal.models.sources import Found
@@ -47,7 +47,7 @@ class Network:
             config.threads() if threads is None else whole_number(threads, "threads", low=1, high=MAX_THREADS)
         )
         tensors = read_header(found.folder / WEIGHTS)
-        self.description = bert.describe(read_json(found.folder / CONFIG), tensors)
+        self.description = families.describe(read_json(found.folder / CONFIG), tensors)
         if found.pin.max_tokens > self.description.positions:
             raise ModelLoadError(
                 f"The window of {found.pin.name} is {found.pin.max_tokens} tokens, but the network knows "
@@ -64,7 +64,7 @@ class Network:
     @property
     def dim(self) -> int:
         """D of a token vector."""
-        return self.description.hidden
+        return self.description.dim
 
     @property
     def architecture(self) -> str:
@@ -98,7 +98,7 @@ class Network:
         return self._session.run(ids, mask)
 
 
-def _graph(found: Found, description: bert.Bert, tensors: dict[str, Tensor], weights_file: str) -> bytes:
+def _graph(found: Found, description: families.Bert, tensors: dict[str, Tensor], weights_file: str) -> bytes:
     """Return the graph, from where an earlier load kept it or written anew and kept."""
     identity = f"{WRITER_VERSION} {description!r} {found.pin.files[WEIGHTS]} {weights_file}"
     stem = f"vicinal-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
@@ -106,7 +106,7 @@ def _graph(found: Found, description: bert.Bert, tensors: dict[str, Tensor], wei
     kept = next((graph for folder in folders if (graph := _kept(folder, stem)) is not None), None)
     if kept is not None:
         return kept
-    written = bert.write(description, tensors, weights_file)
+    written = families.write(description, tensors, weights_file)
     _keep(folders, stem, written)
     return written
 

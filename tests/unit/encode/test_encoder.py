@@ -23,7 +23,8 @@ from vicinal.errors import (
     TruncationWarning,
     UnknownNameError,
 )
-from vicinal.models import Network, plain
+from vicinal.models import Network
+from vicinal.models.families import plain
 from vicinal.testing import check_encoder
 
 LONG = "abc def ghi jkl mno pqr stu"

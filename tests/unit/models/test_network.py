@@ -10,7 +10,7 @@ import pytest
 from model_worlds import CONFIG, pin_for, random_weights, write_model
 from vicinal.errors import DtypeError, EncodeError, ModelLoadError, RangeError, ReadOnlyError
 from vicinal.models import network as module
-from vicinal.models import plain
+from vicinal.models.families import plain
 from vicinal.models.network import Network
 from vicinal.models.sources import Found
 

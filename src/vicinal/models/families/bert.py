@@ -50,6 +50,11 @@ class Bert:
     prefix: str = ""
 
     @property
+    def dim(self) -> int:
+        """D of a token vector."""
+        return self.hidden
+
+    @property
     def architecture(self) -> str:
         """One line that says everything of the network but its weights."""
         return (

@@ -7,8 +7,8 @@ import pytest
 
 from model_worlds import CONFIG, network_of, random_weights, write_safetensors
 from vicinal.errors import ModelLoadError
-from vicinal.models import bert, plain
 from vicinal.models._onnxruntime import Session
+from vicinal.models.families import bert, plain
 from vicinal.models.safetensors import read_header
 
 TOLERANCE = 1e-5

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal.models.bert import Bert
+from vicinal.models.families.bert import Bert
 from vicinal.types import Floats
 
 Array = NDArray[np.float64]
