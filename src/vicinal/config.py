@@ -15,7 +15,14 @@ SETTINGS = {
     "VICINAL_CACHE": "The folder of models and graphs. Default: vicinal in the user's cache folder.",
     "VICINAL_OFFLINE": "1: ask no network for anything.",
     "HF_HUB_OFFLINE": "1: the same, as other programs of the field name it.",
+    "HF_ENDPOINT": "The address of the hub, for a mirror. Default: that of the hub's own client.",
     "VICINAL_THREADS": "How many threads encode. Default: the processors that this process may use.",
+    "VICINAL_RUNTIME": "What runs the networks: onnxruntime (default), openvino, openvino-bf16, cuda, sentence-transformers.",
+    "VICINAL_ENCODING_CACHE_MB": "How much the cache of encodings may hold, in megabytes. Default: 512; 0: none.",
+    "OPENAI_API_KEY": "The key for openai: models. Sent to the server of the model only, never shown.",
+    "COHERE_API_KEY": "The key for cohere: models; CO_API_KEY does as well.",
+    "CO_API_KEY": "The same, as Cohere's own client names it.",
+    "VOYAGE_API_KEY": "The key for voyage: models.",
     "VICINAL_DB": "The database, when --db is not given.",
     "VICINAL_KERNELS": "numpy: use the NumPy twins of the native kernels.",
 }
@@ -37,6 +44,40 @@ def offline() -> bool:
         os.environ.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
         for name in ("VICINAL_OFFLINE", "HF_HUB_OFFLINE")
     )
+
+
+def runtime() -> str | None:
+    """Return the runtime that the environment names, if it names one."""
+    return os.environ.get("VICINAL_RUNTIME", "").strip() or None
+
+
+def secret(name: str) -> str | None:
+    """Return the key that a variable of the environment holds, None without one; for sending, never for showing."""
+    return os.environ.get(name, "").strip() or None
+
+
+def encoding_cache_bytes() -> int:
+    """Return how many bytes the cache of encodings may hold; 0 for none.
+
+    Raises
+    ------
+    RangeError
+        The setting is no whole number of at least 0.
+    """
+    named = os.environ.get("VICINAL_ENCODING_CACHE_MB", "").strip() or "512"
+    if not named.isdecimal():
+        raise RangeError(
+            f"VICINAL_ENCODING_CACHE_MB must be a whole number of at least 0, got {named!r}.",
+            expected=">= 0",
+            got=named,
+            where="VICINAL_ENCODING_CACHE_MB",
+        )
+    return int(named) * 1_000_000
+
+
+def hub_endpoint() -> str | None:
+    """Return the address of the hub that the environment names, None for the one its client knows."""
+    return os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or None
 
 
 def database_path() -> Path | None:

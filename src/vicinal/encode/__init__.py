@@ -6,6 +6,7 @@ Gives: float32 vectors (N, D) with their space, one for each text, in the order 
 Never: cuts a text in silence, lets a vector depend on its neighbours in the call, or writes to disk.
 """
 
-from vicinal.encode.encoder import TextEncoder, load
+from vicinal.encode.encoder import TextEncoder
+from vicinal.encode.loading import load, load_for
 
-__all__ = ["TextEncoder", "load"]
+__all__ = ["TextEncoder", "load", "load_for"]

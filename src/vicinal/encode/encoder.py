@@ -14,64 +14,20 @@ from numpy.typing import NDArray
 
 from vicinal._arrays import one_of, texts_list
 from vicinal.encode import batches, windows
-from vicinal.encode.pooling import POOLINGS, pool, unit
+from vicinal.encode.heads import Head, load_heads
+from vicinal.encode.pooling import POOLINGS, directed, pool
 from vicinal.encode.windows import Ids
 from vicinal.errors import ModelLoadError, RangeError, TooLongError, TruncationWarning
-from vicinal.models import TOKENIZER, WEIGHTS, Found, Network, Pin, derived_digest, find, get, read_json
+from vicinal.models import TOKENIZER, Found, Network, Pin, derived_digest, read_json
 from vicinal.space import Space, Vectors
 from vicinal.types import Floats, Overflow, Progress, Rows
 
 OVERFLOWS = ("chunk", "error", "cut")
+VECTORS_AXES = 2
+"""Axes of what a network gives that pools by itself."""
 BLOCK_TEXTS = 8192
 BLOCK_CHARS = 4_000_000
 """Texts are sorted by length in blocks of at most so many: memory stays bounded, and batches even."""
-
-
-def load(
-    name: str = "minilm",
-    *,
-    overflow: Overflow = "chunk",
-    threads: int | None = None,
-    folder: str | Path | None = None,
-) -> TextEncoder:
-    """Return the encoder of a model, its files verified against its pin.
-
-    Parameters
-    ----------
-    name : str
-        A known name, or the path of a folder in the hub's layout.
-    overflow : {"chunk", "error", "cut"}
-        What happens to a text beyond the model's window.
-        ``chunk``: its tokens are split into windows of even size, and the vector is the mean over all of
-        them: nothing is lost, one vector for one text.
-        ``error``: TooLongError.
-        ``cut``: the tokens beyond the window are left out, counted in ``Vectors.cut_rows``, and warned of.
-        It is a part of the space.
-    threads : int, optional, 1 <= threads
-        How many threads encode. Default: the setting ``VICINAL_THREADS``.
-    folder : path, optional
-        A folder that must hold the model of that name; then no other source is asked.
-
-    Raises
-    ------
-    ModelNotFoundError
-        The name is unknown, or no source that may be asked has the model.
-    PinMismatchError
-        A file is not the one that the pin names.
-    ModelLoadError
-        The files are there, but no network can be made of them.
-    UnknownNameError, RangeError, DtypeError
-        ``overflow`` or ``threads`` is none of what is allowed.
-
-    Examples
-    --------
-    >>> encoder = load("minilm")
-    >>> encoder.encode_queries(["cat", "kitten"]).shape
-    (2, 384)
-    """
-    one_of(overflow, "overflow", OVERFLOWS)
-    found = find(get(name), folder=Path(folder).expanduser() if folder is not None else None)
-    return TextEncoder(found, overflow=overflow, threads=threads)
 
 
 class TextEncoder:
@@ -88,6 +44,8 @@ class TextEncoder:
         See ``load``.
     threads : int, optional
         See ``load``.
+    runtime : str, optional
+        See ``load``.
 
     Notes
     -----
@@ -96,15 +54,18 @@ class TextEncoder:
     would give if only its attention, and not its pooling, had a window. A prompt stands before every window.
     """
 
-    def __init__(self, found: Found, *, overflow: Overflow = "chunk", threads: int | None = None) -> None:
+    def __init__(
+        self, found: Found, *, overflow: Overflow = "chunk", threads: int | None = None, runtime: str | None = None
+    ) -> None:
         from vicinal.encode._tokenizers import TextTokenizer  # noqa: PLC0415 - heavy: loaded with the first encoder
 
         self.pin: Pin = found.pin
         self.folder: Path = found.folder
         self._network = Network(found, threads=threads)
+        self._heads = load_heads(found.folder, found.pin.heads, self._network.dim)
         self._tokenizer = TextTokenizer(found.folder / TOKENIZER)
-        self._space = _space(found, self._network, one_of(overflow, "overflow", OVERFLOWS))
-        self._heads = {prompt: self._tokenizer.ids([prompt])[0] for prompt in {"", *self._prompts}}
+        self._space = _space(found, self._network, self._heads, one_of(overflow, "overflow", OVERFLOWS))
+        self._prompt_ids = {prompt: self._tokenizer.ids([prompt])[0] for prompt in {"", *self._prompts}}
         self._room = self.max_tokens - self._tokenizer.special_count
         if self._room < 1:
             raise ModelLoadError(
@@ -179,7 +140,7 @@ class TextEncoder:
         return self._tokenizer.spans(texts_list(texts))
 
     def encode_ids(self, parts: Sequence[Ids]) -> Floats:
-        """Return what the network gives for ready token ids: float32 (N, full_dim), pooled, not brought to unit length.
+        """Return what the network gives for ready token ids: float32 (N, D), pooled, before any head and any length.
 
         Parameters
         ----------
@@ -200,7 +161,7 @@ class TextEncoder:
                 got=longest,
                 where="parts",
             )
-        array = np.zeros((len(parts), self._space.full_dim), dtype=np.float32)
+        array = np.zeros((len(parts), self._network.dim), dtype=np.float32)
         planned = list(batches.plan([len(part) for part in parts]))
         for batch, (pooled, _) in zip(
             planned, self._run_all([[parts[row] for row in batch] for batch in planned]), strict=True
@@ -222,7 +183,7 @@ class TextEncoder:
             rows = [places[text] for text in different[start:end]]
             ids = self._tokenizer.ids([prompt + text for text in different[start:end]])
             cut += [row for same, found in zip(rows, ids, strict=True) if self._over(found, same[0]) for row in same]
-            self._encode_block(ids, rows, self._heads[prompt], array, report)
+            self._encode_block(ids, rows, self._prompt_ids[prompt], array, report)
         if cut:
             _warn_of_cut(len(cut), self.max_tokens)
         return Vectors(array, self._space, cut_rows=sorted(cut))
@@ -244,7 +205,7 @@ class TextEncoder:
 
     def _encode_block(self, ids: list[Ids], rows: list[list[int]], head: Ids, array: Floats, report: _Report) -> None:
         """Encode the texts of a block and write their vectors into the rows of the array."""
-        sums = np.zeros((len(ids), self._space.full_dim), dtype=np.float64)
+        sums = np.zeros((len(ids), self._network.dim), dtype=np.float64)
         tokens = np.zeros(len(ids), dtype=np.int64)
         parts = [(text, part) for text, found in enumerate(ids) for part in self._windows(found, head)]
         owners = np.array([text for text, _ in parts], dtype=np.int64)
@@ -256,8 +217,10 @@ class TextEncoder:
             np.add.at(tokens, owners[batch], sizes)
             np.subtract.at(left, owners[batch], 1)
             report(sum(len(rows[text]) for text in np.unique(owners[batch]) if left[text] == 0))
-        means = (sums / tokens[:, None]).astype(np.float32)
-        found = unit(means, np.array([same[0] for same in rows], dtype=np.int64))
+        found = (sums / tokens[:, None]).astype(np.float32)
+        for module in self._heads:
+            found = module(found)
+        found = directed(found, np.array([same[0] for same in rows], dtype=np.int64), normalized=self._space.normalized)
         for vector, same in zip(found, rows, strict=True):
             array[same] = vector
 
@@ -287,7 +250,8 @@ class TextEncoder:
             whole = (*before, *part, *after)
             row[: len(whole)] = whole
         mask = (np.arange(ids.shape[1]) < sizes[:, None]).astype(np.int64)
-        return pool(self._network(ids, mask), mask, self._space.pooling), sizes
+        found = self._network(ids, mask)
+        return (found if found.ndim == VECTORS_AXES else pool(found, mask, self._space.pooling)), sizes
 
 
 class _Report:
@@ -304,20 +268,23 @@ class _Report:
             self._progress(self._done, self._total)
 
 
-def _space(found: Found, network: Network, overflow: str) -> Space:
-    """Return the identity of the vectors that a network gives."""
+def _space(found: Found, network: Network, heads: Sequence[Head], overflow: str) -> Space:
+    """Return the identity of the vectors that a network and its heads give."""
     pin, path = found.pin, found.folder / TOKENIZER
+    dim = heads[-1].dim if heads else network.dim
     return Space(
-        weights=pin.files[WEIGHTS],
-        architecture=network.architecture,
+        weights=pin.weights,
+        architecture="; ".join([network.architecture, *(head.architecture for head in heads)]),
         tokenizer=derived_digest("tokenizer-1", pin.files[TOKENIZER], lambda: _tokenizer_digest(path)),
-        pooling=one_of(pin.pooling, "pooling", POOLINGS),
+        pooling=one_of(pin.pooling, "pooling", (*POOLINGS, "model")),
         query_prompt=pin.query_prompt,
         document_prompt=pin.document_prompt,
         max_tokens=pin.max_tokens,
         overflow=overflow,
-        full_dim=network.dim,
-        dim=network.dim,
+        full_dim=dim,
+        dim=dim,
+        normalized=pin.normalized,
+        metric=pin.metric,
     )
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from vicinal.errors import EncodeError
 from vicinal.types import Floats
 
-POOLINGS = ("mean", "cls")
+POOLINGS = ("mean", "cls", "last", "weighted_mean", "max")
 
 
 def pool(tokens: Floats, mask: NDArray[np.int64], pooling: str) -> Floats:
@@ -20,8 +20,9 @@ def pool(tokens: Floats, mask: NDArray[np.int64], pooling: str) -> Floats:
         Rows of padding may hold anything finite.
     mask : int64 array of shape (B, T)
         1 where a token is; each row has at least one, and the first token is one.
-    pooling : {"mean", "cls"}
-        The mean over the tokens, or the first of them.
+    pooling : {"mean", "cls", "last", "weighted_mean", "max"}
+        The mean over the tokens, the first of them, the last, the mean with the weights 1, 2, 3 … by place
+        (Muennighoff 2022, SGPT, equation 2), or the largest of each component.
 
     Returns
     -------
@@ -29,9 +30,21 @@ def pool(tokens: Floats, mask: NDArray[np.int64], pooling: str) -> Floats:
     """
     if pooling == "cls":
         return np.ascontiguousarray(tokens[:, 0])
+    if pooling == "last":
+        return np.ascontiguousarray(tokens[np.arange(len(tokens)), mask.sum(axis=1) - 1])
+    if pooling == "max":
+        return np.asarray(np.where(mask[:, :, None] == 1, tokens, -np.inf).max(axis=1), dtype=np.float32)
     weights = mask.astype(np.float32)
+    if pooling == "weighted_mean":
+        weights *= np.arange(1, mask.shape[1] + 1, dtype=np.float32)
     weights /= weights.sum(axis=1, keepdims=True)
     return np.asarray(weights[:, None, :] @ tokens)[:, 0]
+
+
+def directed(vectors: Floats, rows: NDArray[np.int64], *, normalized: bool) -> Floats:
+    """Return the vectors at unit length where the space asks for it, else as they are; errors as in ``unit``."""
+    scaled = unit(vectors, rows)
+    return scaled if normalized else vectors
 
 
 def unit(vectors: Floats, rows: NDArray[np.int64]) -> Floats:

@@ -9,10 +9,14 @@ Never: runs code out of a model file, uses a file that it has not verified, or a
 from vicinal.models.catalogue import ModelStatus, info, known, pull, verify
 from vicinal.models.digests import derived_digest
 from vicinal.models.network import Network
-from vicinal.models.pins import TOKENIZER, WEIGHTS, Pin, get, read_json
+from vicinal.models.names import get
+from vicinal.models.pins import CONFIG, TOKENIZER, WEIGHTS, Pin
+from vicinal.models.safetensors import read_arrays
+from vicinal.models.settings import read_json
 from vicinal.models.sources import FileCheck, Found, find
 
 __all__ = [
+    "CONFIG",
     "TOKENIZER",
     "WEIGHTS",
     "FileCheck",
@@ -26,6 +30,7 @@ __all__ = [
     "info",
     "known",
     "pull",
+    "read_arrays",
     "read_json",
     "verify",
 ]

@@ -8,7 +8,8 @@ from typing import Any
 
 from vicinal.errors import ModelNotFoundError
 from vicinal.models import sources
-from vicinal.models.pins import BUILT_IN, Pin, get
+from vicinal.models.names import get
+from vicinal.models.pins import BUILT_IN, Pin
 from vicinal.models.sources import FileCheck, Found
 from vicinal.types import Progress
 
@@ -57,7 +58,7 @@ def pull(name: str, progress: Progress | None = None) -> Found:
     PinMismatchError
         What came is not the pinned model.
     """
-    return sources.find(get(name), progress=progress)
+    return sources.find(get(name, progress=progress), progress=progress)
 
 
 def verify(name: str) -> list[FileCheck]:
@@ -72,7 +73,7 @@ def verify(name: str) -> list[FileCheck]:
     ModelLoadError
         A file cannot be read.
     """
-    pin = get(name)
+    pin = get(name, fetch=False)
     return sources.check(pin, _folder(pin), recompute=True)
 
 
@@ -86,7 +87,7 @@ def info(name: str) -> dict[str, Any]:
     ModelLoadError
         A file is there and cannot be read.
     """
-    pin = get(name)
+    pin = get(name, fetch=False)
     found = _status(pin)
     told = {**asdict(pin), "files": dict(pin.files), "aliases": list(pin.aliases)}
     return {**told, "digest": pin.digest, "source": found.source, "path": found.path}

@@ -7,22 +7,15 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from vicinal.errors import ModelLoadError, ModelNotFoundError
-from vicinal.models.digests import digest_of
+from vicinal.errors import ModelNotFoundError
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 TOKENIZER = "tokenizer.json"
 NEEDED = (CONFIG, WEIGHTS, TOKENIZER)
 """The files without which no vector is made."""
-MODULES = "modules.json"
-WINDOW = "sentence_bert_config.json"
-PROMPTS = "config_sentence_transformers.json"
-MAX_JSON_BYTES = 64 * 1024 * 1024
-"""A configuration is kilobytes; a large vocabulary some tens of megabytes."""
+WEIGHT_SUFFIXES = (".safetensors", ".onnx", ".onnx_data", ".onnx.data")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +41,27 @@ class Pin:
         All files together; no source may hand over more.
     licence : str
         The SPDX identifier, ``""`` when it is not known.
-    pooling : {"mean", "cls"}
+    kind : {"transformer", "onnx", "static", "words"}
+        A network written from its weights, a network as somebody exported it, a table of token vectors,
+        or a file of word vectors.
+    pooling : {"mean", "cls", "last", "weighted_mean", "max"}
         How token vectors become one.
+    heads : tuple of str
+        The modules that follow the pooling, as ``kind:folder`` in order; the kinds are dense and layer_norm.
+    normalized : bool
+        Whether the vectors are brought to unit length.
+    metric : {"cosine", "dot", "l2"}
+        How its authors compare them.
     query_prompt, document_prompt : str
         What is put before a text of each role.
+    matryoshka : tuple of int
+        The dimensions that it was trained to be cut to; empty when it was not.
+    foreign : str
+        Why only another library can run it, ``""`` when the program itself can.
     max_tokens : int
         The window, special tokens included.
     dim : int
-        D of the vectors.
+        D of the vectors; 0 where only the network itself tells.
     wheel : str
         A requirement such as ``name==1.0`` of a wheel that holds the files as data, ``""`` for none.
     wheel_folder : str
@@ -70,6 +76,12 @@ class Pin:
     max_tokens: int
     dim: int
     pooling: str
+    kind: str = "transformer"
+    heads: tuple[str, ...] = ()
+    normalized: bool = True
+    metric: str = "cosine"
+    matryoshka: tuple[int, ...] = ()
+    foreign: str = ""
     aliases: tuple[str, ...] = ()
     repo: str = ""
     revision: str = ""
@@ -84,6 +96,14 @@ class Pin:
     def digest(self) -> str:
         """A short digest of the files' digests: the name of the model's folder in the cache."""
         return hashlib.sha256(json.dumps(dict(self.files), sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def weights(self) -> str:
+        """The SHA-256 of the weights: of the one file, or of the names and digests of all of them."""
+        found = {name: digest for name, digest in sorted(self.files.items()) if name.endswith(WEIGHT_SUFFIXES)}
+        if len(found) == 1:
+            return next(iter(found.values()))
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
 
 MINILM = Pin(
@@ -107,168 +127,24 @@ MINILM = Pin(
 BUILT_IN = (MINILM,)
 
 
-def get(name: str) -> Pin:
-    """Return the pin of a known name, or of a folder in the hub's layout.
+def built_in(name: str) -> Pin | None:
+    """Return the pin of a name or an alias, in any case of letters; None if nothing built in is called so."""
+    return _known().get(name.lower())
 
-    Parameters
-    ----------
-    name : str
-        A name or an alias, in any case of letters; otherwise the path of a folder.
 
-    Raises
-    ------
-    ModelNotFoundError
-        It is neither. The message lists the known names and those that are close.
-    ModelLoadError
-        The folder lacks a file, or its settings ask for what is not supported.
-    """
-    known = {alias.lower(): pin for pin in BUILT_IN for alias in (pin.name, *pin.aliases)}
-    if name.lower() in known:
-        return known[name.lower()]
-    if name and Path(name).expanduser().is_dir():
-        return pin_of(Path(name).expanduser())
+def unknown(name: str) -> ModelNotFoundError:
+    """Return the error of a name that means nothing, with the names that are known and the one that is close."""
     listed = ", ".join(pin.name for pin in BUILT_IN)
-    close = difflib.get_close_matches(name.lower(), known, n=1)
-    meant = f" Did you mean {known[close[0]].name!r}?" if close else ""
-    raise ModelNotFoundError(
-        f"No model is called {name!r} and no folder has that path; known: {listed}.{meant}",
+    close = difflib.get_close_matches(name.lower(), _known(), n=1)
+    meant = f" Did you mean {_known()[close[0]].name!r}?" if close else ""
+    return ModelNotFoundError(
+        f"No model is called {name!r} and no folder or file has that path; known: {listed}; "
+        f"or a repository on the hub as owner/name.{meant}",
         expected=listed,
         got=name,
         where="model",
     )
 
 
-def pin_of(folder: Path) -> Pin:
-    """Return the pin of what lies in a folder: the digests of its files and the settings they hold.
-
-    Raises
-    ------
-    ModelLoadError
-        A needed file is missing or unreadable, or the settings ask for what is not supported.
-    """
-    _require_files(folder)
-    modules = _modules(folder)
-    config = read_json(folder / CONFIG)
-    window = read_json(folder / WINDOW) if (folder / WINDOW).is_file() else {}
-    prompts = _prompts(folder)
-    used = [name for name in (*NEEDED, MODULES, WINDOW, PROMPTS, _pooling_file(modules)) if (folder / name).is_file()]
-    return Pin(
-        name=str(folder),
-        files={name: digest_of(folder / name) for name in used},
-        size_bytes=sum((folder / name).stat().st_size for name in used),
-        max_tokens=_count(
-            window.get("max_seq_length", config.get("max_position_embeddings")), "max_seq_length", folder
-        ),
-        dim=_count(config.get("hidden_size"), "hidden_size", folder),
-        pooling=_pooling(folder, modules),
-        query_prompt=prompts.get("query", ""),
-        document_prompt=prompts.get("document", prompts.get("passage", "")),
-        folder=str(folder),
-    )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a model's file.
-
-    Raises
-    ------
-    ModelLoadError
-        The file cannot be read, is far too large, or holds no JSON object.
-    """
-    found = read_json_value(path)
-    if not isinstance(found, dict):
-        raise ModelLoadError(f"{path} must hold a JSON object. Fetch the model again.", where=str(path))
-    return found
-
-
-def read_json_value(path: Path) -> object:
-    """Return the JSON of a model's file, whatever its form.
-
-    Raises
-    ------
-    ModelLoadError
-        The file cannot be read, is far too large, or is no JSON.
-    """
-    try:
-        if path.stat().st_size > MAX_JSON_BYTES:
-            raise ModelLoadError(f"{path} is too large for a settings file. Fetch the model again.", where=str(path))
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelLoadError(f"{path} cannot be read: {error.strerror}. Check its mode.", where=str(path)) from error
-    except (ValueError, RecursionError) as error:
-        raise ModelLoadError(f"{path} is no valid JSON. Fetch the model again.", where=str(path)) from error
-
-
-def _require_files(folder: Path) -> None:
-    """Refuse a folder that lacks a needed file."""
-    missing = [name for name in NEEDED if not (folder / name).is_file()]
-    if missing:
-        raise ModelLoadError(
-            f"{folder} is no model that can be loaded: it lacks {', '.join(missing)}.",
-            expected=", ".join(NEEDED),
-            got=f"without {', '.join(missing)}",
-            where=str(folder),
-        )
-
-
-def _modules(folder: Path) -> list[tuple[str, str]]:
-    """Return the steps of the model as (kind, path); without a list of them, the network and mean pooling."""
-    if not (folder / MODULES).is_file():
-        return [("Transformer", ""), ("Pooling", "1_Pooling")]
-    told = read_json_value(folder / MODULES)
-    if not isinstance(told, list) or not all(isinstance(step, dict) for step in told):
-        raise ModelLoadError(f"{folder / MODULES} must be a list of modules.", where=str(folder / MODULES))
-    steps = [(str(step.get("type")).rpartition(".")[2], str(step.get("path", ""))) for step in told]
-    kinds = [kind for kind, _ in steps]
-    if kinds not in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"]):
-        raise ModelLoadError(
-            f"{folder} is made of {', '.join(kinds)}; supported are Transformer, Pooling and Normalize, in this order.",
-            expected="Transformer, Pooling, Normalize",
-            got=", ".join(kinds),
-            where=str(folder / MODULES),
-        )
-    return steps
-
-
-def _pooling_file(modules: list[tuple[str, str]]) -> str:
-    """Return the relative path of the pooling settings; never one that leaves the folder."""
-    path = next(path for kind, path in modules if kind == "Pooling")
-    if Path(path).is_absolute() or ".." in Path(path).parts:
-        raise ModelLoadError(f"The module path {path!r} leaves the model's folder.", where=MODULES)
-    return f"{path}/{CONFIG}"
-
-
-def _pooling(folder: Path, modules: list[tuple[str, str]]) -> str:
-    """Return ``mean`` or ``cls``; anything else is refused."""
-    file = folder / _pooling_file(modules)
-    told = read_json(file) if file.is_file() else {"pooling_mode_mean_tokens": True}
-    modes = sorted(name for name, on in told.items() if name.startswith("pooling_mode_") and on is True)
-    pooling = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-    if len(modes) != 1 or modes[0] not in pooling:
-        raise ModelLoadError(
-            f"{file} asks for {', '.join(modes) or 'no pooling'}; supported are mean and cls, one of them.",
-            expected="mean or cls",
-            got=", ".join(modes),
-            where=str(file),
-        )
-    return pooling[modes[0]]
-
-
-def _prompts(folder: Path) -> dict[str, str]:
-    """Return the prompts by role, as far as there are any."""
-    told = read_json(folder / PROMPTS).get("prompts") if (folder / PROMPTS).is_file() else {}
-    if not isinstance(told, dict):
-        return {}
-    return {role: prompt for role, prompt in told.items() if isinstance(prompt, str)}
-
-
-def _count(value: object, name: str, folder: Path) -> int:
-    """Return a whole number of at least 1 out of the settings."""
-    if type(value) is not int or value < 1:
-        raise ModelLoadError(
-            f"{folder}: {name} must be a whole number of at least 1, got {value!r}.",
-            expected=">= 1",
-            got=value,
-            where=name,
-        )
-    return value
+def _known() -> dict[str, Pin]:
+    return {alias.lower(): pin for pin in BUILT_IN for alias in (pin.name, *pin.aliases)}

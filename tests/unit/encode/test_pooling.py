@@ -22,6 +22,22 @@ def test_cls_is_the_first_token():
     assert pool(TOKENS, MASK, "cls").tolist() == [[1, 2], [5, 5]]
 
 
+def test_last_is_the_last_token_that_is_there():
+    """Padding behind it does not count."""
+    assert pool(TOKENS, MASK, "last").tolist() == [[3, 6], [9, 7]]
+
+
+def test_the_weighted_mean_counts_the_later_tokens_more():
+    """Weights 1, 2, 3 by place: (1*1 + 2*3) / 3, (1*2 + 2*6) / 3; (5 + 14 + 27) / 6, (5 + 18 + 21) / 6."""
+    expected = [[7 / 3, 14 / 3], [46 / 6, 44 / 6]]
+    assert np.abs(pool(TOKENS, MASK, "weighted_mean") - expected).max() < 1e-6
+
+
+def test_max_is_the_largest_of_each_component():
+    """Over the tokens that are there; padding has no say."""
+    assert pool(TOKENS, MASK, "max").tolist() == [[3, 6], [9, 9]]
+
+
 def test_unit_vectors_keep_their_direction():
     """(3, 4) has the length 5."""
     assert np.allclose(unit(np.float32([[3, 4]]), np.int64([0])), [[0.6, 0.8]], atol=1e-7)

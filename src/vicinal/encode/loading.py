@@ -1,0 +1,156 @@
+"""A name → an encoder, whatever stands behind it: a network, a table of tokens, word vectors, a server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from vicinal import config
+from vicinal._arrays import one_of
+from vicinal.encode.encoder import OVERFLOWS, TextEncoder
+from vicinal.errors import DtypeError, UnknownNameError
+from vicinal.models import Pin, find, get
+from vicinal.space import Encoder, Space
+from vicinal.types import Overflow
+
+ROLES = ("query", "document")
+
+
+def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go by name
+    name: str = "minilm",
+    *,
+    overflow: Overflow = "chunk",
+    threads: int | None = None,
+    folder: str | Path | None = None,
+    runtime: str | None = None,
+    dim: int | None = None,
+    force: bool = False,
+    prompts: Mapping[str, str] | None = None,
+    weighting: str | None = None,
+) -> Encoder:
+    """Return the encoder of a model, its files verified against its pin.
+
+    Parameters
+    ----------
+    name : str
+        A built-in name; the path of a folder in the hub's layout, or of a file of word vectors (GloVe, word2vec,
+        fastText); a repository on the hub, ``owner/name`` or ``owner/name@revision``; or a provider's model,
+        ``openai:MODEL``, ``cohere:MODEL``, ``voyage:MODEL``, ``ollama:MODEL``, with ``@URL`` behind it for a server
+        of your own.
+    overflow : {"chunk", "error", "cut"}
+        What happens to a text beyond the model's window.
+        ``chunk``: its tokens are split into windows of even size, and the vector is the mean over all of
+        them: nothing is lost, one vector for one text.
+        ``error``: TooLongError.
+        ``cut``: the tokens beyond the window are left out, counted in ``Vectors.cut_rows``, and warned of.
+        It is a part of the space.
+    threads : int, optional, 1 <= threads
+        How many threads encode. Default: the setting ``VICINAL_THREADS``.
+    folder : path, optional
+        A folder that must hold the model of that name; then no other source is asked.
+    runtime : str, optional
+        What runs the network: ``onnxruntime`` (default), ``openvino``, ``openvino-bf16``, ``cuda``,
+        ``sentence-transformers``. No part of the space. Default: the setting ``VICINAL_RUNTIME``.
+    dim : int, optional
+        Fewer dimensions than the model gives: the first so many, at unit length. Refused for a dimension that the
+        model was not trained for, unless ``force`` is true.
+    force : bool
+        Cut all the same; a DimensionWarning says what it costs.
+    prompts : mapping of str to str, optional
+        What is put before a text of each role, ``query`` and ``document``, in place of the model's own prompts.
+    weighting : {"mean", "sif"}, optional
+        For word vectors and token tables: every word alike, or the frequent ones less (Arora, Liang, Ma 2017).
+
+    Raises
+    ------
+    ModelNotFoundError
+        The name is unknown, or no source that may be asked has the model.
+    PinMismatchError
+        A file is not the one that the pin names.
+    ModelLoadError
+        The files are there, but no network can be made of them.
+    MissingExtraError
+        The model or the runtime needs a library that is not installed; the message has the command.
+    UnknownNameError, RangeError, DtypeError
+        A parameter is none of what is allowed.
+
+    Examples
+    --------
+    >>> encoder = load("minilm")
+    >>> encoder.encode_queries(["cat", "kitten"]).shape
+    (2, 384)
+    """
+    one_of(overflow, "overflow", OVERFLOWS)
+    prompts = _checked_prompts(prompts)
+    if ":" in name:
+        from vicinal.encode import providers  # noqa: PLC0415 - TEMP
+    if ":" in name and providers.is_provider(name):
+        return providers.connect(
+            name,
+            overflow=overflow,
+            dim=dim,
+            query_prompt=prompts.get("query", ""),
+            document_prompt=prompts.get("document", ""),
+        )
+    found = find(get(name), folder=Path(folder).expanduser() if folder is not None else None)
+    found = replace(found, pin=_prompted(found.pin, prompts))
+    encoder: Encoder
+    if found.pin.kind in {"static", "words"}:
+        from vicinal.encode import static  # noqa: PLC0415 - TEMP
+    if found.pin.kind == "static":
+        encoder = static.load_folder(found, overflow=overflow, threads=threads, weighting=weighting)
+    elif found.pin.kind == "words":
+        encoder = static.load_words(found, overflow=overflow, threads=threads, weighting=weighting or "mean")
+    else:
+        encoder = TextEncoder(found, overflow=overflow, threads=threads, runtime=runtime or config.runtime())
+    if dim is None:
+        return encoder
+    from vicinal.encode.shrink import cut  # noqa: PLC0415 - TEMP
+
+    return encoder if dim is None else cut(encoder, dim, trained=found.pin.matryoshka, force=force)
+
+
+def load_for(name: str, space: Space, *, runtime: str | None = None) -> Encoder:
+    """Return the encoder of a model in the settings that a space has: its overflow rule, prompts, weighting, dimension.
+
+    Whether it is in that space is for the caller to compare: another model under the name is not.
+
+    Raises
+    ------
+    VicinalError
+        As ``load``.
+    """
+    return load(
+        name,
+        overflow=space.overflow,  # type: ignore[arg-type]  # it was one when the space was made
+        runtime=runtime,
+        dim=space.dim if space.dim != space.full_dim and not space.projection else None,
+        force=True,
+        prompts={"query": space.query_prompt, "document": space.document_prompt},
+        weighting=space.pooling if space.pooling == "sif" else None,
+    )
+
+
+def _checked_prompts(prompts: Mapping[str, str] | None) -> dict[str, str]:
+    """Return prompts by role, each a string of a known role."""
+    told = dict(prompts or {})
+    for role, prompt in told.items():
+        if role not in ROLES:
+            raise UnknownNameError(
+                f"Prompts are for the roles {' and '.join(ROLES)}, got {role!r}.",
+                expected=", ".join(ROLES),
+                got=role,
+                where="prompts",
+            )
+        if not isinstance(prompt, str):
+            raise DtypeError(
+                f"The prompt for {role} must be a string, got {type(prompt).__name__}.", where="prompts", expected="str"
+            )
+    return told
+
+
+def _prompted(pin: Pin, prompts: Mapping[str, str]) -> Pin:
+    """Return the pin with the prompts that were asked for."""
+    named = {f"{role}_prompt": prompt for role, prompt in prompts.items()}
+    return replace(pin, **named)  # type: ignore[arg-type]  # two of its fields, both text
