@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,9 @@ import numpy as np
 from vicinal import encode
 from vicinal._arrays import is_encodable, whole_number
 from vicinal.chunk import Chunker, sentences
-from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, RecordNotFoundError, ShapeError
+from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, ReadOnlyError, RecordNotFoundError, ShapeError
 from vicinal.index import ExactIndex
-from vicinal.lifecycle import WHOLE, Sources, prepare, sync
+from vicinal.lifecycle import WHOLE, Sources, canary, prepare, sync
 from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.search import Candidate, Columns, compile_filter, nearest
@@ -54,11 +56,23 @@ class Collection:
     Made by ``Database.collection``. Safe for many threads; writes are one at a time.
     """
 
-    def __init__(self, store: Store, name: str, *, base: Path, encoder: Encoder | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        *,
+        base: Path,
+        encoder: Encoder | None = None,
+        runtime: str | None = None,
+        proven: bool = False,
+    ) -> None:
         self.name = name
         self._store = store
         self._base = base
         self._given = encoder
+        self._runtime = runtime
+        self._is_proven = proven
+        self._guard = threading.RLock()
         self._loaded: Encoder | None = None
         self._sorted: _Sorted | None = None
         with store.snapshot() as snapshot:
@@ -71,27 +85,50 @@ class Collection:
 
     @property
     def encoder(self) -> Encoder:
-        """The encoder of this collection, loaded when it is first needed, its space compared.
+        """The encoder of this collection, loaded when it is first needed, its space and its canary compared.
 
         Raises
         ------
         SpaceMismatchError
             What loads under the model's name now is in another space than the collection.
+        CanaryMismatchError
+            It says that it is in the same space, but gives the probe texts other vectors.
         ModelNotFoundError
             The model is not there, or the collection was made with an encoder object and none was given now.
         """
-        if self._given is not None:
-            return self._given
-        if self._loaded is None:
-            if not self.model:
-                raise ModelNotFoundError(
-                    f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
-                    where=self.name,
-                )
-            loaded = encode.load(self.model, overflow=self.space.overflow)  # type: ignore[arg-type]  # it was one when stored
-            self.space.require(loaded.space, what=f"the model {self.model!r} as it loads now")
-            self._loaded = loaded
-        return self._loaded
+        with self._guard:
+            if self._loaded is None:
+                self._loaded = self._proven(self._given if self._given is not None else self._load())
+            return self._loaded
+
+    def _load(self) -> Encoder:
+        """Return the encoder of the model's name, in the settings and the projection of this space."""
+        if not self.model:
+            raise ModelNotFoundError(
+                f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
+                where=self.name,
+            )
+        loaded = encode.load_for(self.model, self.space, runtime=self._runtime)
+        if self.space.projection:
+            with self._store.snapshot() as snapshot:
+                content = snapshot.projection(self.space.projection)
+            loaded = encode.project(loaded, encode.Projection.from_bytes(content))
+        self.space.require(loaded.space, what=f"the model {self.model!r} as it loads now")
+        return loaded
+
+    def _proven(self, encoder: Encoder) -> Encoder:
+        """Return the encoder once its canary lies where it lay; a collection from before there were canaries gets one."""
+        with self._store.snapshot() as snapshot:
+            probes = snapshot.canary(self.space)
+        if self._is_proven:
+            pass  # it has just made this collection, and its canary
+        elif probes:
+            canary.verify(probes, encoder, collection=self.name)
+        elif not self._store.read_only:
+            made = canary.make(encoder)
+            with suppress(ReadOnlyError), self._store.write() as transaction:
+                transaction.put_canary(self.space, made)
+        return encode.cached(encoder) if self.model else encoder
 
     @property
     def chunker(self) -> Chunker | None:

@@ -12,10 +12,10 @@ from vicinal.chunk import Chunker
 from vicinal.collection import Collection
 from vicinal.config import database_path
 from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
-from vicinal.lifecycle import WHOLE
+from vicinal.lifecycle import WHOLE, canary
 from vicinal.lifecycle.records import checked_id
-from vicinal.space import Encoder
-from vicinal.store import Store
+from vicinal.space import Encoder, Space
+from vicinal.store import Probe, Store
 from vicinal.types import Overflow
 
 FOLDER_NAME = ".vicinal"
@@ -107,6 +107,7 @@ class Database:
         *,
         model: str | Encoder | None = None,
         overflow: Overflow | None = None,
+        runtime: str | None = None,
         create: bool = True,
     ) -> Collection:
         """Return a collection; it is made on first use, its space pinned from then on.
@@ -116,11 +117,14 @@ class Database:
         name : str
             Not empty.
         model : str or Encoder, optional
-            A model's name, or an encoder of your own. For a new collection ``minilm`` by default.
+            A model's name, or an encoder: one of ``vicinal.load``, whose settings the collection then keeps, or one of
+            your own, which must be given again each time. For a new collection ``minilm`` by default.
             For one that exists it must be in the collection's space.
         overflow : {"chunk", "error", "cut"}, optional
             What happens to text beyond the model's window: it is stored as several chunks (default for a new collection),
             refused, or cut and counted. For one that exists it must be the collection's.
+        runtime : str, optional
+            What runs the network when the collection loads its model by name; see ``vicinal.load``.
         create : bool
             Whether to make it when it is not there.
 
@@ -130,6 +134,8 @@ class Database:
             It is not there, and ``create`` is false.
         SpaceMismatchError
             The collection is in another space than the model; the message names the differing fields.
+        CanaryMismatchError
+            A model that is new here says that it is in a space that the database knows, but gives other vectors.
         ModelNotFoundError, PinMismatchError
             The model cannot be had.
         """
@@ -137,7 +143,7 @@ class Database:
         if overflow is not None:
             one_of(overflow, "overflow", OVERFLOWS)
         if create and name not in self.collections():
-            return self._create(name, model, overflow)
+            return self._create(name, model, overflow, runtime)
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(name)
         if overflow is not None and overflow != lane.space.overflow:
@@ -149,17 +155,31 @@ class Database:
                 got=overflow,
                 where=name,
             )
-        encoder = encode.load(model, overflow=lane.space.overflow) if isinstance(model, str) else model  # type: ignore[arg-type]  # it was one when stored
-        return Collection(self._store, name, base=self._base, encoder=encoder)
+        encoder = self._load_into(lane.space, model, runtime) if isinstance(model, str) else model
+        return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime)
+
+    def _load_into(self, space: Space, model: str, runtime: str | None) -> Encoder:
+        """Return the encoder of a model's name in the settings and the projection of a space."""
+        encoder = encode.load_for(model, space, runtime=runtime)
+        if not space.projection:
+            return encoder
+        with self._store.snapshot() as snapshot:
+            return encode.project(encoder, encode.Projection.from_bytes(snapshot.projection(space.projection)))
 
     @property
     def _base(self) -> Path:
         """The folder that ids of files are relative to: the one in which the database lies."""
         return self.path.parent
 
-    def _create(self, name: str, model: str | Encoder | None, overflow: Overflow | None) -> Collection:
+    def _create(
+        self, name: str, model: str | Encoder | None, overflow: Overflow | None, runtime: str | None
+    ) -> Collection:
         model = DEFAULT_MODEL if model is None else model
-        encoder = encode.load(model, overflow=overflow or DEFAULT_OVERFLOW) if isinstance(model, str) else model
+        encoder = (
+            encode.load(model, overflow=overflow or DEFAULT_OVERFLOW, runtime=runtime)
+            if isinstance(model, str)
+            else model
+        )
         space = encoder.space
         if overflow is not None and space.overflow != overflow:
             raise SpaceMismatchError(
@@ -170,12 +190,21 @@ class Database:
                 where=name,
             )
         chunker = _chunker(encoder).id if space.overflow == "chunk" else WHOLE
+        probes = self._probes(space, encoder, name)
         with self._store.write() as transaction:
             if name not in transaction.collection_names():  # another process may have been faster
-                transaction.create_collection(
-                    name, model=model if isinstance(model, str) else "", space=space, chunker=chunker
-                )
-        return Collection(self._store, name, base=self._base, encoder=encoder)
+                transaction.create_collection(name, model=encode.name_of(encoder), space=space, chunker=chunker)
+                transaction.put_canary(space, probes)
+                for projection in encode.projections_of(encoder):
+                    transaction.put_projection(projection.digest, projection.to_bytes())
+        return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime, proven=True)
+
+    def _probes(self, space: Space, encoder: Encoder, name: str) -> tuple[Probe, ...]:
+        """Return the canary of a space: the one that the database has, if the encoder keeps it, else a new one."""
+        with self._store.snapshot() as snapshot:
+            kept = snapshot.canary(space)
+        canary.verify(kept, encoder, collection=name)
+        return kept or canary.make(encoder)
 
     def info(self) -> dict[str, Any]:
         """Return what the database holds: its path, its bytes on disk, and what each collection is."""

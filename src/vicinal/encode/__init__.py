@@ -7,6 +7,7 @@ Never: cuts a text in silence, lets a vector depend on its neighbours in the cal
 """
 
 from vicinal.encode.encoder import TextEncoder
-from vicinal.encode.loading import load, load_for
+from vicinal.encode.loading import cached, load, load_for, name_of, projections_of
+from vicinal.encode.shrink import Projection, project
 
-__all__ = ["TextEncoder", "load", "load_for"]
+__all__ = ["Projection", "TextEncoder", "cached", "load", "load_for", "name_of", "project", "projections_of"]

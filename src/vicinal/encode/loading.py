@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 from vicinal import config
 from vicinal._arrays import one_of
 from vicinal.encode.encoder import OVERFLOWS, TextEncoder
+from vicinal.encode.shrink import Projection, cut
 from vicinal.errors import DtypeError, UnknownNameError
 from vicinal.models import Pin, find, get
 from vicinal.space import Encoder, Space
 from vicinal.types import Overflow
 
 ROLES = ("query", "document")
+_NAMES: weakref.WeakKeyDictionary[Encoder, str] = weakref.WeakKeyDictionary()
+"""What each loaded encoder was called."""
 
 
 def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go by name
@@ -86,13 +90,14 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
     if ":" in name:
         from vicinal.encode import providers  # noqa: PLC0415 - TEMP
     if ":" in name and providers.is_provider(name):
-        return providers.connect(
+        remote = providers.connect(
             name,
             overflow=overflow,
             dim=dim,
             query_prompt=prompts.get("query", ""),
             document_prompt=prompts.get("document", ""),
         )
+        return _named(remote, name)
     found = find(get(name), folder=Path(folder).expanduser() if folder is not None else None)
     found = replace(found, pin=_prompted(found.pin, prompts))
     encoder: Encoder
@@ -104,11 +109,26 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
         encoder = static.load_words(found, overflow=overflow, threads=threads, weighting=weighting or "mean")
     else:
         encoder = TextEncoder(found, overflow=overflow, threads=threads, runtime=runtime or config.runtime())
-    if dim is None:
-        return encoder
-    from vicinal.encode.shrink import cut  # noqa: PLC0415 - TEMP
+    encoder = encoder if dim is None else cut(encoder, dim, trained=found.pin.matryoshka, force=force)
+    return _named(encoder, str(Path(name).expanduser().resolve()) if found.pin.folder else name)
 
-    return encoder if dim is None else cut(encoder, dim, trained=found.pin.matryoshka, force=force)
+
+def name_of(encoder: Encoder) -> str:
+    """Return the name that loads an encoder in the settings of its space, ``""`` for one that nothing loads by name.
+
+    What ``load`` gave keeps its name, also behind a projection; paths are absolute.
+    """
+    if encoder in _NAMES:
+        return _NAMES[encoder]
+    return name_of(encoder.encoder) if hasattr(encoder, "projection") and hasattr(encoder, "encoder") else ""
+
+
+def projections_of(encoder: Encoder) -> list[Projection]:
+    """Return the projections that an encoder applies, the innermost first."""
+    projection = getattr(encoder, "projection", None)
+    if not isinstance(projection, Projection):
+        return []
+    return [*projections_of(getattr(encoder, "encoder", encoder)), projection]
 
 
 def load_for(name: str, space: Space, *, runtime: str | None = None) -> Encoder:
@@ -130,6 +150,17 @@ def load_for(name: str, space: Space, *, runtime: str | None = None) -> Encoder:
         prompts={"query": space.query_prompt, "document": space.document_prompt},
         weighting=space.pooling if space.pooling == "sif" else None,
     )
+
+
+def cached(encoder: Encoder) -> Encoder:
+    """Return the encoder behind the cache of encodings that all programs of this user share, if there is to be one."""
+    return encoder  # TEMP until encode/cache.py is there
+
+
+def _named(encoder: Encoder, name: str) -> Encoder:
+    """Return the encoder, its name noted."""
+    _NAMES[encoder] = name
+    return encoder
 
 
 def _checked_prompts(prompts: Mapping[str, str] | None) -> dict[str, str]:

@@ -60,7 +60,7 @@ def locked(name: str) -> Pin | None:
         known = {field.name for field in fields(Pin)}
         told = {key: tuple(value) if isinstance(value, list) else value for key, value in said["pin"].items()}
         if said["digest"] == _digest(said["pin"]) and set(told) <= known:
-            return Pin(**told)
+            return Pin(**told)  # type: ignore[arg-type]  # the fields that a pin of this program had when it was written
     return None
 
 

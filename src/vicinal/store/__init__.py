@@ -7,7 +7,7 @@ Never: encodes, searches, or shows half of a write.
 """
 
 from vicinal.store.check import check_everything
-from vicinal.store.snapshot import Lane, LaneView, LedgerEntry, Snapshot
+from vicinal.store.snapshot import Lane, LaneView, LedgerEntry, Probe, Snapshot
 from vicinal.store.store import Store
 from vicinal.store.transaction import NewRecord, Transaction
 
@@ -16,6 +16,7 @@ __all__ = [
     "LaneView",
     "LedgerEntry",
     "NewRecord",
+    "Probe",
     "Snapshot",
     "Store",
     "Transaction",

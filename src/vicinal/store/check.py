@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vicinal.errors import corrupt
 from vicinal.store.format import SQLITE_NAME, row_crc
-from vicinal.store.schema import sqlite_errors
+from vicinal.store.schema import sqlite_errors, version_of
 from vicinal.store.snapshot import Lane, Snapshot
 
 CHECKED = {
@@ -23,6 +23,10 @@ CHECKED = {
     "ledger": "lane, record, origin, text_digest, fields_digest, chunker, space, cut_chunks, sequence",
 }
 """Table → the columns that its checksum covers, in order."""
+CHECKED_SINCE_VERSION_2 = {
+    "canaries": "space, place, role, text, runtime, hex(vector)",
+    "projections": "digest, hex(content)",
+}
 
 
 def check_everything(connection: sqlite3.Connection, folder: Path) -> None:
@@ -51,7 +55,8 @@ def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
     if said != ["ok"]:
         raise corrupt(path, "; ".join(str(line) for line in said))
-    for table, columns in CHECKED.items():
+    newer = CHECKED_SINCE_VERSION_2 if version_of(connection) > 1 else {}
+    for table, columns in (CHECKED | newer).items():
         for *values, crc in connection.execute(f"SELECT {columns}, crc FROM {table}"):  # noqa: S608 - our own names
             if row_crc(*values) != crc:
                 raise corrupt(path, f"a row of {table} does not match its checksum")

@@ -24,8 +24,12 @@ from typing import Any
 
 from vicinal.errors import CorruptStoreError, FormatVersionError, corrupt
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Of the database as a whole. An integer; docs/reference/format.md has the history."""
+READABLE_VERSIONS = (1, 2)
+"""What is read as it is; the first write brings an older one to the present form."""
+VEC_VERSION = 1
+"""Of a vector file alone."""
 
 APPLICATION_ID = 0x56494349
 """SQLite's application id of our file: the letters VICI."""
@@ -66,7 +70,7 @@ class VecHeader:
 
     def pack(self) -> bytes:
         """Return the page, its checksum last."""
-        fields = _VEC_HEADER.pack(VEC_MAGIC, FORMAT_VERSION, self.dim, self.number, self.space.encode(), self.database)
+        fields = _VEC_HEADER.pack(VEC_MAGIC, VEC_VERSION, self.dim, self.number, self.space.encode(), self.database)
         page = fields.ljust(HEADER_BYTES - _CRC.size, b"\0")
         return page + _CRC.pack(zlib.crc32(page))
 
@@ -88,17 +92,17 @@ class VecHeader:
         if not body.startswith(VEC_MAGIC) or zlib.crc32(body) != crc:
             raise corrupt(path, "its header does not match its checksum")
         version = _VEC_HEADER.unpack_from(body)[1]
-        if version != FORMAT_VERSION:
-            raise unknown_version(path, version)
+        if version != VEC_VERSION:
+            raise unknown_version(path, version, known=VEC_VERSION)
         raise corrupt(path, "it is a vector file of another database, space or place")
 
 
-def unknown_version(path: Path, version: int) -> FormatVersionError:
+def unknown_version(path: Path, version: int, *, known: int = FORMAT_VERSION) -> FormatVersionError:
     """Return the error of a format that this program does not know."""
     return FormatVersionError(
-        f"{path} has format version {version}, and this program knows {FORMAT_VERSION}. "
+        f"{path} has format version {version}, and this program knows {known}. "
         "Install a version of vicinal that knows it, or index the sources again into a new database.",
-        expected=FORMAT_VERSION,
+        expected=known,
         got=version,
         where=str(path),
     )

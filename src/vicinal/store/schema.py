@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vicinal.errors import LockedError, NoSpaceLeftError, ReadOnlyError, StoreError, VicinalError, corrupt
-from vicinal.store.format import APPLICATION_ID, FORMAT_VERSION, unknown_version
+from vicinal.store.format import APPLICATION_ID, FORMAT_VERSION, READABLE_VERSIONS, unknown_version
 
 BUSY_TIMEOUT_MS = 10_000
 """How long SQLite waits for another connection's short locks."""
@@ -102,6 +102,23 @@ CREATE TABLE ledger (                 -- what came from where, and what was made
 CREATE INDEX ledger_of_record ON ledger(record);
 CREATE INDEX ledger_by_origin ON ledger(lane, origin);
 """
+SINCE_VERSION_2 = """
+CREATE TABLE canaries (               -- probe texts, and where the encoder of a space put them
+    space TEXT NOT NULL REFERENCES spaces(id),
+    place INTEGER NOT NULL,
+    role TEXT NOT NULL,               -- query or document
+    text TEXT NOT NULL,
+    runtime TEXT NOT NULL,            -- what ran the network when they were made, '' where it is not known
+    vector BLOB NOT NULL,             -- float32, little-endian
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (space, place)
+) WITHOUT ROWID;
+CREATE TABLE projections (            -- what projected spaces name by digest
+    digest TEXT PRIMARY KEY,
+    content BLOB NOT NULL,
+    crc INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
 
 CORRUPT = {
     sqlite3.SQLITE_CORRUPT,
@@ -149,9 +166,21 @@ def _check_identity(connection: sqlite3.Connection, path: Path) -> None:
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     if application != APPLICATION_ID:
         raise corrupt(path, "it is no database of Vicinal", expected=APPLICATION_ID, got=application)
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version != FORMAT_VERSION:
+    version = version_of(connection)
+    if version not in READABLE_VERSIONS:
         raise unknown_version(path, version)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the format version of an open database."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def upgrade(connection: sqlite3.Connection) -> None:
+    """Bring a database of an older format to the present one, in one transaction; nothing if it is."""
+    if version_of(connection) == FORMAT_VERSION:
+        return
+    connection.executescript(f"BEGIN IMMEDIATE; {SINCE_VERSION_2} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
 
 
 def create(path: Path, database: bytes, crc: int) -> None:
@@ -170,7 +199,7 @@ def create(path: Path, database: bytes, crc: int) -> None:
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
-            connection.executescript(TABLES)
+            connection.executescript(TABLES + SINCE_VERSION_2)
             connection.execute("INSERT INTO manifest VALUES (1, ?, 0, ?)", (database, crc))
             connection.execute("PRAGMA journal_mode=WAL")
         finally:

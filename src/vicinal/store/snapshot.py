@@ -14,6 +14,7 @@ import numpy as np
 from vicinal.errors import CollectionNotFoundError, CorruptStoreError, InputError, corrupt
 from vicinal.space import Space
 from vicinal.store.format import SQLITE_NAME, VecHeader, row_crc
+from vicinal.store.schema import version_of
 from vicinal.store.segment import Segment
 from vicinal.types import Floats, Mask, Record, Rows
 
@@ -67,6 +68,19 @@ class ChunkRow:
     record: int
     start: int
     end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A probe text of a space: its role, and the float32 vector (D,) that the encoder of the space gave it.
+
+    ``runtime`` says what ran the network then.
+    """
+
+    role: str
+    text: str
+    runtime: str
+    vector: Floats
 
 
 class Snapshot:
@@ -130,6 +144,32 @@ class Snapshot:
             chunker=chunker,
             next_row=next_row,
         )
+
+    def canary(self, space: Space) -> tuple[Probe, ...]:
+        """Return the probe texts of a space with their vectors; none if none were stored."""
+        if version_of(self._connection) == 1:
+            return ()
+        found = self._connection.execute(
+            "SELECT space, place, role, text, runtime, hex(vector), crc FROM canaries WHERE space = ? ORDER BY place",
+            (space.id,),
+        )
+        probes = []
+        for _, _, role, text, runtime, vector in self._checked(found, "canaries"):
+            array = np.frombuffer(bytes.fromhex(vector), dtype="<f4")
+            if len(array) != space.dim:
+                raise self._damaged("a row of canaries has a vector of another dimension")
+            probes.append(Probe(role=role, text=text, runtime=runtime, vector=array))
+        return tuple(probes)
+
+    def projection(self, digest: str) -> bytes:
+        """Return the content of a projection that a space names."""
+        found = self._connection.execute(
+            "SELECT digest, hex(content), crc FROM projections WHERE digest = ?", (digest,)
+        )
+        rows = list(self._checked(found, "projections"))
+        if not rows:
+            raise self._damaged(f"the projection {digest[:16]} is missing")
+        return bytes.fromhex(rows[0][1])
 
     def _space(self, space_id: str) -> Space:
         found = self._connection.execute("SELECT id, canonical, crc FROM spaces WHERE id = ?", (space_id,))

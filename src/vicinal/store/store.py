@@ -272,6 +272,8 @@ class Store:
         if not head.exists():
             head.create(Snapshot(inside.writer, self.folder).sequence)
             SealFile(self.folder).remove()
+        with schema.sqlite_errors(self.path):
+            schema.upgrade(inside.writer)
         return inside.writer
 
     def check(self) -> None:

@@ -14,7 +14,7 @@ from vicinal.errors import AlreadyExistsError, ShapeError
 from vicinal.space import Space, Vectors
 from vicinal.store.format import BLOCK_ROWS, SEGMENT_ROWS, VecHeader, row_crc
 from vicinal.store.segment import Segment, extended_blocks
-from vicinal.store.snapshot import Lane, Snapshot, marks, portions
+from vicinal.store.snapshot import Lane, Probe, Snapshot, marks, portions
 from vicinal.types import Fields, Floats
 
 FIELDS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -76,6 +76,24 @@ class Transaction(Snapshot):
         values = (lane.number, number, space.id, chunker, 0)
         run("INSERT INTO lanes VALUES (?, ?, ?, ?, ?, ?)", (*values, row_crc(*values)))
         return lane
+
+    def put_canary(self, space: Space, probes: Sequence[Probe]) -> None:
+        """Keep the probe texts of a space, in place of those it had."""
+        run = self._connection
+        run.execute("DELETE FROM canaries WHERE space = ?", (space.id,))
+        rows = []
+        for place, probe in enumerate(probes):
+            vector = probe.vector.astype("<f4").tobytes()
+            told = (space.id, place, probe.role, probe.text, probe.runtime)
+            rows.append((*told, vector, row_crc(*told, vector.hex().upper())))
+        run.executemany("INSERT INTO canaries VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+
+    def put_projection(self, digest: str, content: bytes) -> None:
+        """Keep a projection under its digest."""
+        self._connection.execute(
+            "INSERT OR IGNORE INTO projections VALUES (?, ?, ?)",
+            (digest, content, row_crc(digest, content.hex().upper())),
+        )
 
     def _next(self, table: str) -> int:
         """Return a number that the table has not used."""

@@ -55,13 +55,13 @@ def test_the_first_run_stores_everything(world: Path) -> None:
 
 
 def test_a_second_run_encodes_nothing(world: Path) -> None:
-    """The model is not called for what has not changed."""
+    """The model is not called for what has not changed: only for the probe texts, once for each role."""
     run(world, "docs")
     encoder = ToyEncoder()
     report, _ = run(world, "docs", encoder=encoder)
     assert counts(report) == (0, 0, 9, 0)
     assert report.chunks == 0
-    assert encoder.batches == 0
+    assert encoder.batches == 2
 
 
 def test_exactly_what_changed_is_encoded_again(world: Path) -> None:
