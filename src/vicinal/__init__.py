@@ -18,8 +18,10 @@ _HOMES = {
     "Database": "database",
     "Document": "types",
     "Encoder": "space",
+    "FunctionEncoder": "encode",
     "Hit": "types",
     "Hits": "types",
+    "Projection": "encode",
     "Record": "types",
     "Space": "space",
     "SyncReport": "types",
@@ -27,12 +29,13 @@ _HOMES = {
     "VicinalError": "errors",
     "load": "encode",
     "open": "database",
+    "quantize": "encode",
 }
 """Public name → the module that defines it. It is loaded with the first use, so that importing costs nothing.
 
 For type checkers the same stands in ``__init__.pyi``; a test holds the two together.
 """
-_MODULES = ("errors", "models", "testing")
+_MODULES = ("errors", "identity", "models", "testing", "train")
 """Modules that are public as such."""
 
 __all__ = [  # noqa: PLE0604 - the names of the table above

@@ -1,10 +1,15 @@
 from vicinal import errors as errors
+from vicinal import identity as identity
 from vicinal import models as models
 from vicinal import testing as testing
+from vicinal import train as train
 from vicinal.collection import Collection as Collection
 from vicinal.database import Database as Database
 from vicinal.database import open as open
+from vicinal.encode import FunctionEncoder as FunctionEncoder
+from vicinal.encode import Projection as Projection
 from vicinal.encode import load as load
+from vicinal.encode import quantize as quantize
 from vicinal.errors import VicinalError as VicinalError
 from vicinal.space import Encoder as Encoder
 from vicinal.space import Space as Space

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from vicinal import encode
-from vicinal._arrays import is_encodable, whole_number
+from vicinal._arrays import is_encodable, one_of, whole_number
 from vicinal.chunk import Chunker, sentences
 from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, ReadOnlyError, RecordNotFoundError, ShapeError
 from vicinal.index import ExactIndex
-from vicinal.lifecycle import WHOLE, Sources, canary, prepare, sync
+from vicinal.lifecycle import WHOLE, Sources, canary, fit, prepare, project_collection, sync
 from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.search import Candidate, Columns, compile_filter, nearest
@@ -39,6 +39,7 @@ from vicinal.types import (
 )
 
 MAX_K = 100_000
+PROJECTIONS = ("pca", "rotation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +401,43 @@ class Collection:
             first += len(part)
             marked.append(replace(hit, best=(hit.start + start, hit.start + end)))
         return marked
+
+    def project(
+        self, target: str, *, dim: int, kind: str = "pca", seed: int = 0, progress: Progress | None = None
+    ) -> Collection:
+        """Return a new collection with these records and their vectors in fewer dimensions; no record is encoded.
+
+        Parameters
+        ----------
+        target : str
+            The name of the new collection.
+        dim : int, 1 <= dim <= D
+            Dimensions of the new one.
+        kind : {"pca", "rotation"}
+            The directions in which the collection's own vectors vary most, or random ones.
+        seed : int
+            Of the random directions.
+        progress : callable, optional
+            Called with (records done, records).
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is a collection of the target's name.
+        RangeError
+            ``dim`` is beyond D, or there are too few vectors to fit it on.
+
+        Notes
+        -----
+        The projection is kept in the database and is a part of the new space: queries go through it by themselves.
+        """
+        target = checked_id(target, "target")
+        one_of(kind, "kind", PROJECTIONS)
+        projection = fit(self._store, self.name, dim=dim, kind=kind, seed=seed)
+        encoder = encode.project(self.encoder, projection)
+        project_collection(self._store, self.name, target, projection, encoder=encoder, progress=progress)
+        given = None if self.model else encoder
+        return Collection(self._store, target, base=self._base, encoder=given, runtime=self._runtime, proven=True)
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, and its last commit."""

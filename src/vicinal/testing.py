@@ -6,12 +6,13 @@ import re
 import unicodedata
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._arrays import one_of, texts_list, whole_number
-from vicinal.errors import DtypeError, TooLongError, TruncationWarning
+from vicinal.errors import DtypeError, TooLongError, TruncationWarning, VicinalError, VicinalWarning
 from vicinal.space import Encoder, Space, Vectors
 from vicinal.types import Floats, Overflow, Progress
 
@@ -29,6 +30,19 @@ TEXTS = (
     "cat",
 )
 """Awkward texts: empty, blank, equal ones, several scripts, white space of all kinds, short beside long."""
+STRANGE_TEXTS = (
+    "\0",
+    "\ud800 a lone surrogate",
+    "a\u0301\u0302\u0303 combined",
+    "\u200b\u200d\ufeff",
+    "🙂" * 50,
+    "x" * 20_000,
+    "one " * 5_000,
+    "\u202e backwards",
+    "[CLS] [SEP] <s> </s> <pad>",
+)
+"""Texts that have broken programs: no character at all, one that stands for nothing, very long with and without spaces."""
+THREADS = 4
 
 _WORD = re.compile(r"\S+")
 
@@ -232,6 +246,32 @@ def check_bare_string_is_refused(encoder: Encoder) -> None:
         _require(_refuses_a_bare_string(call), f"{call.__name__} must refuse a bare string with DtypeError")
 
 
+def check_vectors_cannot_be_changed(encoder: Encoder) -> None:
+    """Require that the array of the vectors is read only: it may be a cache's, or another caller's."""
+    _require(not np.asarray(encoder.encode_documents(["cat"])).flags.writeable, "the vectors must be read only")
+
+
+def check_any_text_gives_a_vector_or_an_error(encoder: Encoder) -> None:
+    """Require for strange texts, one at a time, a finite vector or a VicinalError, and nothing else."""
+    for text in STRANGE_TEXTS:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", VicinalWarning)
+                array = np.asarray(encoder.encode_documents([text]))
+        except VicinalError:
+            continue
+        _require(array.shape == (1, encoder.space.dim), "a strange text must give one vector")
+        _require(bool(np.isfinite(array).all()), "no text may give a number that is not finite")
+
+
+def check_threads_share_it(encoder: Encoder) -> None:
+    """Require that calls from several threads at once give what they give alone."""
+    alone = np.asarray(encoder.encode_documents(TEXTS))
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(lambda _: np.asarray(encoder.encode_documents(TEXTS)), range(2 * THREADS)))
+    _require(all(np.abs(array - alone).max() <= TOLERANCE for array in found), "threads must not disturb each other")
+
+
 def check_spans_are_in_the_text(encoder: Encoder) -> None:
     """Require spans within their text, in order, never more than the tokens counted."""
     for text, count, spans in zip(TEXTS, encoder.count_tokens(TEXTS), encoder.token_spans(TEXTS), strict=True):
@@ -257,6 +297,9 @@ ENCODER_CHECKS: tuple[Callable[[Encoder], None], ...] = (
     check_row_does_not_depend_on_batch,
     check_input_is_not_modified,
     check_bare_string_is_refused,
+    check_vectors_cannot_be_changed,
+    check_any_text_gives_a_vector_or_an_error,
+    check_threads_share_it,
     check_spans_are_in_the_text,
     check_progress_ends_at_the_total,
 )

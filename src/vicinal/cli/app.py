@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vicinal import __version__
-from vicinal.cli import demo, index, info, models, search
+from vicinal.cli import demo, index, info, models, project, search
 from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
 
@@ -32,6 +32,7 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("get")(search.get)
 app.command("info")(info.info)
+app.command("project")(project.project)
 app.add_typer(models.app, name="models")
 
 
@@ -61,8 +62,8 @@ def main() -> NoReturn:
         if ended.code == INTERRUPTED:
             errors.print("\n[yellow]Stopped.[/] What was committed is kept; run the same command to go on.")
         raise
-    except Exception:  # noqa: BLE001 - the face: a fault of ours gets an id and the whole story
-        sys.exit(_show_fault())
+    except Exception as error:  # noqa: BLE001 - the face: a fault of ours gets an id and the whole story
+        sys.exit(_show_fault(error))
     sys.exit(0)
 
 
@@ -74,9 +75,13 @@ def _show_error(error: VicinalError) -> int:
     return exit_status(error.code)
 
 
-def _show_fault() -> int:
+def _show_fault(error: Exception) -> int:
+    fault = secrets.token_hex(4)
+    if "--json" in sys.argv:
+        told = {"code": "fault", "message": f"fault {fault}: {type(error).__name__}", "fault": fault}
+        print(json.dumps({"error": told}))  # noqa: T201 - the answer itself
     errors.print(
-        f"[bold red]fault {secrets.token_hex(4)}[/] This is a mistake in vicinal, not in what you did. Please report it:"
+        f"[bold red]fault {fault}[/] This is a mistake in vicinal, not in what you did. Please report it:"
     )
     traceback.print_exc()
     return INTERNAL

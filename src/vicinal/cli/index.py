@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,14 +13,42 @@ from rich.markup import escape
 import vicinal
 from vicinal.cli.output import DatabaseOption, JsonOption, console, print_json, progress_bar
 from vicinal.collection import Collection
-from vicinal.database import FOLDER_NAME, find
+from vicinal.database import DEFAULT_MODEL, DEFAULT_OVERFLOW, FOLDER_NAME, find
 from vicinal.errors import DatabaseNotFoundError
+from vicinal.space import Encoder
 from vicinal.types import Overflow, SyncProgress, SyncReport
 
 HOLES = 1
 """The exit status of a run that could not read everything."""
 SHOWN = 10
 """Skipped sources that are shown; --json has them all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """The model that a command line asks for, with its settings."""
+
+    model: str | None
+    overflow: Overflow | None
+    dim: int | None
+    force: bool
+    prompts: dict[str, str]
+    weighting: str | None
+    runtime: str | None
+
+    def encoder(self) -> str | Encoder | None:
+        """Return its name where nothing else is said, else the encoder in these settings."""
+        if self.dim is None and not self.prompts and self.weighting is None:
+            return self.model
+        return vicinal.load(
+            self.model or DEFAULT_MODEL,
+            overflow=self.overflow or DEFAULT_OVERFLOW,
+            dim=self.dim,
+            force=self.force,
+            prompts=self.prompts,
+            weighting=self.weighting,
+            runtime=self.runtime,
+        )
 
 
 def index(
@@ -40,6 +68,24 @@ def index(
     overflow: Annotated[
         str | None, typer.Option(help="Text beyond the model's window: chunk, error or cut.", show_default="chunk")
     ] = None,
+    dim: Annotated[
+        int | None, typer.Option(help="Cut the vectors of a new collection to so many dimensions.", show_default="all")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Cut them also where the model was not trained for it; says what it costs.")
+    ] = False,
+    query_prompt: Annotated[
+        str | None, typer.Option(help="What stands before a question.", show_default="the model's own")
+    ] = None,
+    document_prompt: Annotated[
+        str | None, typer.Option(help="What stands before a document.", show_default="the model's own")
+    ] = None,
+    weighting: Annotated[
+        str | None, typer.Option(help="Of word vectors: mean, or sif (frequent words less).", show_default="mean")
+    ] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="What runs the network; see vicinal models runtimes.", show_default="onnxruntime")
+    ] = None,
     text_field: Annotated[
         str | None, typer.Option(help="The column of tables that holds the text.", show_default="found by its name")
     ] = None,
@@ -52,8 +98,18 @@ def index(
 
     Interrupted at any time, what was committed is kept, and the next run goes on from there.
     """
+    prompts = {"query": query_prompt, "document": document_prompt}
+    wanted = Wanted(
+        model=model,
+        overflow=_overflow(overflow),
+        dim=dim,
+        force=force,
+        prompts={role: prompt for role, prompt in prompts.items() if prompt is not None},
+        weighting=weighting,
+        runtime=runtime,
+    )
     with vicinal.open(db or _place()) as database:
-        chosen = database.collection(collection, model=model, overflow=_overflow(overflow))
+        chosen = database.collection(collection, model=wanted.encoder(), overflow=wanted.overflow, runtime=runtime)
         report = run(chosen, paths, text_field=text_field, id_field=id_field)
         said = report_of(chosen, report, database.path)
     print_json(said) if as_json else show(report, said)

@@ -9,13 +9,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vicinal import models
+from vicinal import identity, models
 from vicinal.cli.output import JsonOption, console, errors, print_json
 from vicinal.errors import PinMismatchError, exit_status
 
-app = typer.Typer(help="Models: list, pull, verify, info.", no_args_is_help=True)
+app = typer.Typer(help="Models: list, pull, verify, info, compare, runtimes.", no_args_is_help=True)
 NameArgument = Annotated[
-    str, typer.Argument(help="The model's name, or a folder in the hub's layout.", show_default=False)
+    str, typer.Argument(help="A built-in name, a folder, a file of word vectors, owner/name on the hub, or a provider's model.", show_default=False)
 ]
 
 
@@ -70,9 +70,14 @@ def verify(name: NameArgument, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def info(name: NameArgument, as_json: JsonOption = False) -> None:
-    """Show a model's pin: its files' digests, pooling, prompts, window, licence, and where it is."""
-    said = models.info(name)
+def info(
+    name: NameArgument,
+    speed: Annotated[bool, typer.Option(help="Load it and time it for a second.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Show everything of a model: its pin, its space, window, licence, sizes, where it is, how fast it is here."""
+    with errors.status(f"looking at {escape(name)}"):
+        said = identity.identity(name, speed=speed)
     if as_json:
         print_json(said)
         return
@@ -81,3 +86,42 @@ def info(name: NameArgument, as_json: JsonOption = False) -> None:
         for place, (inner, one) in enumerate(lines):
             label = key if not place else ""
             console.print(f"[cyan]{label:<16}[/] {escape(f'{inner}  {one}'.strip())}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def compare(
+    first: NameArgument,
+    second: Annotated[str, typer.Argument(help="The other model.", show_default=False)],
+    as_json: JsonOption = False,
+) -> None:
+    """Show field by field how the spaces of two models differ, and how far apart they put the same texts."""
+    with errors.status("loading both"):
+        found = identity.compare(first, second)
+    if as_json:
+        print_json(asdict(found))
+        return
+    verdict = "[green]the same space[/]" if found.same else "[red]two spaces[/]: their vectors never meet"
+    console.print(f"{found.spaces[0]} and {found.spaces[1]}: {verdict}", highlight=False)
+    if found.fields:
+        table = Table(box=None, pad_edge=False)
+        for title in ("field", first, second):
+            table.add_column(escape(title), overflow="fold")
+        for field, (one, other) in found.fields.items():
+            table.add_row(field, escape(repr(one)), escape(repr(other)))
+        console.print(table)
+    for text, value in found.cosines.items():
+        console.print(f"{value:8.5f}  {escape(text)}", highlight=False)
+    if not found.cosines:
+        console.print("Their dimensions differ, so no text has a cosine between them.")
+
+
+@app.command("runtimes")
+def list_runtimes(as_json: JsonOption = False) -> None:
+    """Show what can run networks here, and what the others lack."""
+    known = models.runtimes()
+    if as_json:
+        print_json({"runtimes": [asdict(one) for one in known]})
+        return
+    for one in known:
+        state = "[green]ready[/]  " if one.available else "[yellow]missing[/]"
+        console.print(f"{state} {one.name:<24} {escape(one.reason)}", highlight=False, soft_wrap=True)

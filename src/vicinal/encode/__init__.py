@@ -7,7 +7,23 @@ Never: cuts a text in silence, lets a vector depend on its neighbours in the cal
 """
 
 from vicinal.encode.encoder import TextEncoder
+from vicinal.encode.function import FunctionEncoder
 from vicinal.encode.loading import cached, load, load_for, name_of, projections_of
-from vicinal.encode.shrink import Projection, project
+from vicinal.encode.shrink import Codes, Projection, apply, fit_pca, project, quantize, random_rotation
 
-__all__ = ["Projection", "TextEncoder", "cached", "load", "load_for", "name_of", "project", "projections_of"]
+__all__ = [
+    "Codes",
+    "FunctionEncoder",
+    "Projection",
+    "TextEncoder",
+    "apply",
+    "cached",
+    "fit_pca",
+    "load",
+    "load_for",
+    "name_of",
+    "project",
+    "projections_of",
+    "quantize",
+    "random_rotation",
+]

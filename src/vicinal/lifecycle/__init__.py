@@ -7,6 +7,7 @@ Never: answers a question, or prints.
 """
 
 from vicinal.lifecycle.ingest import WHOLE, Prepared, digest_of_fields, digest_of_text, prepare
+from vicinal.lifecycle.project import fit, project_collection
 from vicinal.lifecycle.sync import Sources, sync
 
 __all__ = [
@@ -15,6 +16,8 @@ __all__ = [
     "Sources",
     "digest_of_fields",
     "digest_of_text",
+    "fit",
     "prepare",
+    "project_collection",
     "sync",
 ]

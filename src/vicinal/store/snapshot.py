@@ -244,6 +244,21 @@ class Snapshot:
                 found[row] = ChunkRow(row=row, record=record, start=start, end=end)
         return found
 
+    def chunks_of(self, lane: Lane, ids: Sequence[str]) -> dict[str, tuple[Record, list[ChunkRow]]]:
+        """Return records by id, each with its chunks in the order of their rows."""
+        found: dict[str, tuple[Record, list[ChunkRow]]] = {}
+        for part in portions(ids):
+            sql = f"SELECT number FROM records WHERE collection = ? AND id IN ({marks(part)})"  # noqa: S608 - only question marks
+            numbers = [number for (number,) in self._connection.execute(sql, (lane.collection, *part))]
+            records = self.records_at(numbers)
+            found.update({record.id: (record, []) for record in records.values()})
+            sql = f'SELECT lane, row, record, start, "end", crc FROM chunks WHERE record IN ({marks(numbers)}) AND lane = ? ORDER BY row'  # noqa: S608 - as above
+            for _, row, number, start, end in self._checked(
+                self._connection.execute(sql, (*numbers, lane.number)), "chunks"
+            ):
+                found[records[number].id][1].append(ChunkRow(row=row, record=number, start=start, end=end))
+        return found
+
     def records_at(self, numbers: Sequence[int]) -> dict[int, Record]:
         """Return records by number, without their spans."""
         found: dict[int, Record] = {}

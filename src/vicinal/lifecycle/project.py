@@ -1,0 +1,121 @@
+"""A collection in fewer dimensions: its vectors multiplied with a projection, its model not called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from vicinal.encode import Projection, apply, fit_pca, random_rotation
+from vicinal.errors import RangeError
+from vicinal.lifecycle import canary
+from vicinal.space import Encoder, Space, Vectors
+from vicinal.store import Lane, LaneView, NewRecord, Snapshot, Store
+from vicinal.types import Floats, Progress, Rows
+
+FITTED_ROWS = 50_000
+"""A projection is fitted on at most so many vectors, evenly spread: more change it by less than the last digit."""
+RECORDS_AT_ONCE = 500
+
+
+def fit(store: Store, collection: str, *, dim: int, kind: str, seed: int) -> Projection:
+    """Return a projection of a collection's space: fitted on its own vectors, or drawn at random.
+
+    Raises
+    ------
+    RangeError
+        ``dim`` is beyond the space's, or there are too few vectors to fit it on.
+    """
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(collection)
+        if kind == "rotation":
+            return random_rotation(lane.space, dim, seed)
+        view = store.view(snapshot, lane)
+        rows = np.nonzero(view.alive)[0]
+        if len(rows) <= dim:
+            raise RangeError(
+                f"Collection {collection!r} has {len(rows)} vectors; fitting {dim} directions needs more than that. "
+                "Ask for fewer dimensions, or for a random rotation, which needs none.",
+                expected=f"> {dim}",
+                got=len(rows),
+                where="dim",
+            )
+        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), FITTED_ROWS)).astype(np.int64)]
+        return fit_pca(Vectors(_gathered(view, chosen), lane.space), dim)
+
+
+def project_collection(
+    store: Store, source: str, target: str, projection: Projection, *, encoder: Encoder, progress: Progress | None
+) -> Space:
+    """Write a new collection that holds another's records with projected vectors, in one commit; return its space.
+
+    Parameters
+    ----------
+    store : Store
+        Of both.
+    source, target : str
+        The collection that is there, and the name of the new one.
+    projection : Projection
+        From the source's space.
+    encoder : Encoder
+        The source's, behind the projection: it makes the canary of the new space.
+    progress : callable, optional
+        Called with (records done, records).
+
+    Raises
+    ------
+    AlreadyExistsError
+        There is a collection of the target's name.
+    """
+    with store.write() as transaction:
+        lane = transaction.lane(source)
+        view = store.view(transaction, lane)
+        made = transaction.create_collection(target, model=lane.model, space=encoder.space, chunker=lane.chunker)
+        transaction.put_projection(projection.digest, projection.to_bytes())
+        if not transaction.canary(encoder.space):
+            transaction.put_canary(encoder.space, canary.make(encoder))
+        ids = list(transaction.ids(lane))
+        for start, records, rows in _batches(transaction, lane, ids):
+            vectors = apply(projection, Vectors(_gathered(view, rows), lane.space))
+            made = transaction.put(made, records, vectors, replace_existing=False)
+            if progress is not None:
+                progress(start + len(records), len(ids))
+    return made.space
+
+
+def _batches(snapshot: Snapshot, lane: Lane, ids: Sequence[str]) -> Iterator[tuple[int, list[NewRecord], list[int]]]:
+    """Go through the records of a lane as they would be written again, with the rows of their chunks."""
+    for start in range(0, len(ids), RECORDS_AT_ONCE):
+        part = ids[start : start + RECORDS_AT_ONCE]
+        stored, entries = snapshot.chunks_of(lane, part), snapshot.ledger(lane, part)
+        records, rows = [], []
+        for record_id in part:
+            record, chunks = stored[record_id]
+            entry = entries[record_id]
+            rows += [chunk.row for chunk in chunks]
+            records.append(
+                NewRecord(
+                    id=record.id,
+                    text=record.text,
+                    source=record.source,
+                    fields=record.fields,
+                    spans=tuple((chunk.start, chunk.end) for chunk in chunks),
+                    chunker=entry.chunker,
+                    origin=entry.origin,
+                    text_digest=entry.text_digest,
+                    fields_digest=entry.fields_digest,
+                    cut_chunks=entry.cut_chunks,
+                )
+            )
+        yield start, records, rows
+
+
+def _gathered(view: LaneView, rows: Sequence[int] | Rows) -> Floats:
+    """Return the vectors at rows, copied out of the mapped parts: float32 (N, D)."""
+    wanted = np.asarray(rows, dtype=np.int64)
+    dim = view.parts[0][1].shape[1] if view.parts else 0
+    found = np.empty((len(wanted), dim), dtype=np.float32)
+    for first, part in view.parts:
+        here = (wanted >= first) & (wanted < first + len(part))
+        found[here] = part[wanted[here] - first]
+    return found
