@@ -34,6 +34,8 @@ def kind_of(value: object) -> str:
 
 
 def _equal(value: Any, operand: Any) -> bool:  # noqa: ANN401 - a value of any field
+    if isinstance(value, list) and isinstance(operand, list):  # Python takes [1] for [True]
+        return len(value) == len(operand) and all(map(_equal, value, operand))
     return kind_of(value) == kind_of(operand) and bool(value == operand)
 
 

@@ -87,7 +87,11 @@ class Store:
             It is damaged, of another format, or cannot be opened.
         """
         folder = Path(folder)
-        if not (folder / SQLITE_NAME).exists():
+        if "\0" in str(folder):
+            raise StoreError(f"No folder can be called {str(folder)!r}: it holds a NUL.", where=str(folder))
+        with disk_errors(folder):
+            is_there = (folder / SQLITE_NAME).exists()
+        if not is_there:
             _require_absence(folder, create=create and not read_only)
             _create(folder)
         store = cls(folder.resolve(), read_only=read_only)

@@ -152,3 +152,10 @@ def test_no_filter_makes_a_foreign_error(where: Any) -> None:
         assert all(0 <= place < len(WORLD) for place in found(where))
     except VicinalError as error:
         assert error.message
+
+
+def test_lists_are_equal_by_kind_too():
+    """1 is not true, in a list as outside of one."""
+    columns = Columns.of(enumerate([{"x": [1]}, {"x": [True]}, {"x": [1, 2]}, {"x": [1.0]}]))
+    assert compile_filter({"x": {"$eq": [1]}}).mask(columns).tolist() == [True, False, False, True]
+    assert compile_filter({"x": {"$in": [[True]]}}).mask(columns).tolist() == [False, True, False, False]

@@ -473,3 +473,10 @@ def test_the_check_sees_one_commit_beside_a_writer(folder: Path) -> None:
     writer.close()
     checker.close()
     assert "r11" in contents(folder)
+
+
+@pytest.mark.parametrize("path", ["a\0b", "x" * 5000, "/dev/null/db"])
+def test_a_path_that_no_folder_can_have_is_refused(path: str) -> None:
+    """Whatever the system says of it, the error is one of the store's."""
+    with pytest.raises(StoreError):
+        Store.open(Path(path))
