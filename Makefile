@@ -6,11 +6,12 @@ RUN := $(VENV)/bin/python
 KERNELS := CMakeLists.txt $(wildcard src/vicinal/kernels/*.cpp src/vicinal/kernels/*.hpp)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test check docs bench shape habits clean
+.PHONY: help demo test test-train check docs bench shape habits clean
 
 help:
 	@echo "make demo    install, fetch the model, index the Python documentation of this machine, answer questions"
 	@echo "make test    install what developers need, run the tests"
+	@echo "make test-train   install torch, sentence-transformers and OpenVINO too, run the tests that compare with them"
 	@echo "make check   format, lint, types, imports, freshness of the generated documents"
 	@echo "make docs    write the generated parts of the documents anew"
 	@echo "make bench   run the benchmarks; results go to benchmarks/results"
@@ -24,6 +25,9 @@ demo: $(VENV)/installed
 test: $(VENV)/developed
 	$(RUN) -m vicinal models pull minilm || echo "The model is not here; tests that need it will say so and be skipped." >&2
 	$(RUN) -m pytest
+
+test-train: $(VENV)/trained
+	$(RUN) -m pytest -m "train or openvino"
 
 check: $(VENV)/developed
 	$(RUN) -m ruff format --check .
@@ -60,4 +64,11 @@ $(VENV)/installed: pyproject.toml $(KERNELS)
 
 $(VENV)/developed: $(VENV)/installed
 	$(RUN) -m pip install --quiet --group dev
+	@touch $@
+
+# What only comparisons need. torch comes first and by its exact version: whatever asks for it later finds it there.
+TORCH := torch==2.13.0
+$(VENV)/trained: $(VENV)/developed
+	$(RUN) -m pip install --quiet $(TORCH)
+	$(RUN) -m pip install --quiet 'sentence-transformers>=5' 'openvino>=2025.1'
 	@touch $@

@@ -132,6 +132,14 @@ class Collection:
         return encode.cached(encoder) if self.model else encoder
 
     @property
+    def usage(self) -> dict[str, float] | None:
+        """What the model's provider was asked for since the collection was opened, None for a model of this machine.
+
+        ``requests``, ``retries``, ``tokens``, ``estimated_tokens``, and ``cost`` where the price is known.
+        """
+        return None if self._loaded is None else encode.usage_of(self._loaded)
+
+    @property
     def chunker(self) -> Chunker | None:
         """What cuts documents up, or None where each document is one chunk."""
         return None if self._chunker_id == WHOLE else Chunker.from_id(self._chunker_id)

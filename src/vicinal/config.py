@@ -6,6 +6,7 @@ Each is a function, so that the environment of the call counts and importing rea
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ SETTINGS = {
     "COHERE_API_KEY": "The key for cohere: models; CO_API_KEY does as well.",
     "CO_API_KEY": "The same, as Cohere's own client names it.",
     "VOYAGE_API_KEY": "The key for voyage: models.",
+    "VICINAL_PRICE_PER_MILLION": "What a million tokens of a provider cost, in your currency: runs then tell what they cost.",
+    "VICINAL_KEY_HOSTS": "Servers, separated by commas, that a provider's key may be sent to when a database names them.",
     "VICINAL_DB": "The database, when --db is not given.",
     "VICINAL_KERNELS": "numpy: use the NumPy twins of the native kernels.",
 }
@@ -54,6 +57,34 @@ def runtime() -> str | None:
 def secret(name: str) -> str | None:
     """Return the key that a variable of the environment holds, None without one; for sending, never for showing."""
     return os.environ.get(name, "").strip() or None
+
+
+def price_per_million() -> float | None:
+    """Return what a million tokens of a provider cost, None where nothing is said.
+
+    Raises
+    ------
+    RangeError
+        The setting is no number of at least 0.
+    """
+    named = os.environ.get("VICINAL_PRICE_PER_MILLION", "").strip()
+    if not named:
+        return None
+    if not re.fullmatch(r"\d{1,9}(\.\d{1,9})?", named):
+        raise RangeError(
+            f"VICINAL_PRICE_PER_MILLION must be a number such as 0.02, got {named!r}.",
+            expected=">= 0",
+            got=named,
+            where="VICINAL_PRICE_PER_MILLION",
+        )
+    return float(named)
+
+
+def key_hosts() -> frozenset[str]:
+    """Return the hosts, in lower case, that a key may be sent to though only a database names them."""
+    return frozenset(
+        host.strip().lower() for host in os.environ.get("VICINAL_KEY_HOSTS", "").split(",") if host.strip()
+    )
 
 
 def encoding_cache_bytes() -> int:

@@ -160,7 +160,7 @@ class Database:
 
     def _load_into(self, space: Space, model: str, runtime: str | None) -> Encoder:
         """Return the encoder of a model's name in the settings and the projection of a space."""
-        encoder = encode.load_for(model, space, runtime=runtime)
+        encoder = encode.load_for(model, space, runtime=runtime, named_by_user=True)
         if not space.projection:
             return encoder
         with self._store.snapshot() as snapshot:

@@ -80,9 +80,7 @@ def _show_fault(error: Exception) -> int:
     if "--json" in sys.argv:
         told = {"code": "fault", "message": f"fault {fault}: {type(error).__name__}", "fault": fault}
         print(json.dumps({"error": told}))  # noqa: T201 - the answer itself
-    errors.print(
-        f"[bold red]fault {fault}[/] This is a mistake in vicinal, not in what you did. Please report it:"
-    )
+    errors.print(f"[bold red]fault {fault}[/] This is a mistake in vicinal, not in what you did. Please report it:")
     traceback.print_exc()
     return INTERNAL
 

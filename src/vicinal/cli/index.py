@@ -157,6 +157,7 @@ def report_of(chosen: Collection, report: SyncReport, path: Path) -> dict[str, A
         "records": len(chosen),
         **asdict(report),
         "complete": report.complete,
+        **({"usage": chosen.usage} if chosen.usage else {}),
     }
 
 
@@ -171,6 +172,9 @@ def show(report: SyncReport, said: dict[str, Any]) -> None:
         f"{said['records']} records in collection {escape(said['collection'])} of {escape(said['database'])}",
         highlight=False,
     )
+    if "usage" in said:
+        told = ", ".join(f"{value:,.6g} {name.replace('_', ' ')}" for name, value in said["usage"].items() if value)
+        console.print(f"asked of the provider: {told}", highlight=False)
     if report.cut_records:
         console.print(
             f"[yellow]{report.cut_records} texts are cut[/] at the model's window, as you asked for", highlight=False

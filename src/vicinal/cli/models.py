@@ -15,7 +15,11 @@ from vicinal.errors import PinMismatchError, exit_status
 
 app = typer.Typer(help="Models: list, pull, verify, info, compare, runtimes.", no_args_is_help=True)
 NameArgument = Annotated[
-    str, typer.Argument(help="A built-in name, a folder, a file of word vectors, owner/name on the hub, or a provider's model.", show_default=False)
+    str,
+    typer.Argument(
+        help="A built-in name, a folder, a file of word vectors, owner/name on the hub, or a provider's model.",
+        show_default=False,
+    ),
 ]
 
 
@@ -118,7 +122,7 @@ def compare(
 @app.command("runtimes")
 def list_runtimes(as_json: JsonOption = False) -> None:
     """Show what can run networks here, and what the others lack."""
-    known = models.runtimes()
+    known = models.known_runtimes()
     if as_json:
         print_json({"runtimes": [asdict(one) for one in known]})
         return

@@ -8,7 +8,8 @@ Never: cuts a text in silence, lets a vector depend on its neighbours in the cal
 
 from vicinal.encode.encoder import TextEncoder
 from vicinal.encode.function import FunctionEncoder
-from vicinal.encode.loading import cached, load, load_for, name_of, projections_of
+from vicinal.encode.loading import cached, load, load_for, name_of, projections_of, usage_of
+from vicinal.encode.providers import is_provider
 from vicinal.encode.shrink import Codes, Projection, apply, fit_pca, project, quantize, random_rotation
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "apply",
     "cached",
     "fit_pca",
+    "is_provider",
     "load",
     "load_for",
     "name_of",
@@ -26,4 +28,5 @@ __all__ = [
     "projections_of",
     "quantize",
     "random_rotation",
+    "usage_of",
 ]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from vicinal import config
 from vicinal._arrays import one_of
+from vicinal.encode import cache, providers, static
 from vicinal.encode.encoder import OVERFLOWS, TextEncoder
 from vicinal.encode.shrink import Projection, cut
 from vicinal.errors import DtypeError, UnknownNameError
@@ -87,22 +89,11 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
     """
     one_of(overflow, "overflow", OVERFLOWS)
     prompts = _checked_prompts(prompts)
-    if ":" in name:
-        from vicinal.encode import providers  # noqa: PLC0415 - TEMP
-    if ":" in name and providers.is_provider(name):
-        remote = providers.connect(
-            name,
-            overflow=overflow,
-            dim=dim,
-            query_prompt=prompts.get("query", ""),
-            document_prompt=prompts.get("document", ""),
-        )
-        return _named(remote, name)
+    if providers.is_provider(name):
+        return _named(_connected(name, overflow, dim, prompts), name)
     found = find(get(name), folder=Path(folder).expanduser() if folder is not None else None)
     found = replace(found, pin=_prompted(found.pin, prompts))
     encoder: Encoder
-    if found.pin.kind in {"static", "words"}:
-        from vicinal.encode import static  # noqa: PLC0415 - TEMP
     if found.pin.kind == "static":
         encoder = static.load_folder(found, overflow=overflow, threads=threads, weighting=weighting)
     elif found.pin.kind == "words":
@@ -123,6 +114,15 @@ def name_of(encoder: Encoder) -> str:
     return name_of(encoder.encoder) if hasattr(encoder, "projection") and hasattr(encoder, "encoder") else ""
 
 
+def usage_of(encoder: Encoder) -> dict[str, float] | None:
+    """Return what an encoder's provider was asked for so far: requests, retries, tokens, cost; None for no provider's."""
+    usage = getattr(encoder, "usage", None)
+    if isinstance(usage, providers.Usage):
+        return {name: value for name, value in asdict(usage).items() if value is not None}
+    inner = getattr(encoder, "encoder", None)
+    return usage_of(inner) if inner is not None else None
+
+
 def projections_of(encoder: Encoder) -> list[Projection]:
     """Return the projections that an encoder applies, the innermost first."""
     projection = getattr(encoder, "projection", None)
@@ -131,8 +131,11 @@ def projections_of(encoder: Encoder) -> list[Projection]:
     return [*projections_of(getattr(encoder, "encoder", encoder)), projection]
 
 
-def load_for(name: str, space: Space, *, runtime: str | None = None) -> Encoder:
+def load_for(name: str, space: Space, *, runtime: str | None = None, named_by_user: bool = False) -> Encoder:
     """Return the encoder of a model in the settings that a space has: its overflow rule, prompts, weighting, dimension.
+
+    A name that was read from a database, which someone else may have written, gets no key sent to the server in it,
+    unless VICINAL_KEY_HOSTS names that server; ``named_by_user`` says that the name was given in this program.
 
     Whether it is in that space is for the caller to compare: another model under the name is not.
 
@@ -141,6 +144,12 @@ def load_for(name: str, space: Space, *, runtime: str | None = None) -> Encoder:
     VicinalError
         As ``load``.
     """
+    if providers.is_provider(name):
+        prompts = {"query": space.query_prompt, "document": space.document_prompt}
+        dim = space.full_dim if space.projection else space.dim
+        send_key = named_by_user or urlsplit(providers.parse(name).url).hostname in config.key_hosts()
+        remote = _connected(name, space.overflow, dim, prompts, max_tokens=space.max_tokens, send_key=send_key)
+        return _named(remote, name)
     return load(
         name,
         overflow=space.overflow,  # type: ignore[arg-type]  # it was one when the space was made
@@ -154,7 +163,33 @@ def load_for(name: str, space: Space, *, runtime: str | None = None) -> Encoder:
 
 def cached(encoder: Encoder) -> Encoder:
     """Return the encoder behind the cache of encodings that all programs of this user share, if there is to be one."""
-    return encoder  # TEMP until encode/cache.py is there
+    limit_bytes = config.encoding_cache_bytes()
+    if not limit_bytes:
+        return encoder
+    kept = cache.EncodingCache(config.cache_folder() / "encodings.sqlite", limit_bytes=limit_bytes)
+    return cache.cached(encoder, kept)
+
+
+def _connected(
+    name: str,
+    overflow: str,
+    dim: int | None,
+    prompts: Mapping[str, str],
+    *,
+    max_tokens: int | None = None,
+    send_key: bool = True,
+) -> Encoder:
+    """Return the encoder of a provider's model."""
+    return providers.connect(
+        name,
+        overflow=overflow,  # type: ignore[arg-type]  # checked, or it was one when the space was made
+        dim=dim,
+        query_prompt=prompts.get("query", ""),
+        document_prompt=prompts.get("document", ""),
+        max_tokens=max_tokens,
+        send_key=send_key,
+        price_per_million=config.price_per_million(),
+    )
 
 
 def _named(encoder: Encoder, name: str) -> Encoder:

@@ -8,9 +8,11 @@ Never: runs code out of a model file, uses a file that it has not verified, or a
 
 from vicinal.models.catalogue import ModelStatus, info, known, pull, verify
 from vicinal.models.digests import derived_digest
-from vicinal.models.network import Network
 from vicinal.models.names import get
+from vicinal.models.network import Network
 from vicinal.models.pins import CONFIG, TOKENIZER, WEIGHTS, Pin
+from vicinal.models.runtimes import RuntimeStatus
+from vicinal.models.runtimes import known as known_runtimes
 from vicinal.models.safetensors import read_arrays
 from vicinal.models.settings import read_json
 from vicinal.models.sources import FileCheck, Found, find
@@ -24,11 +26,13 @@ __all__ = [
     "ModelStatus",
     "Network",
     "Pin",
+    "RuntimeStatus",
     "derived_digest",
     "find",
     "get",
     "info",
     "known",
+    "known_runtimes",
     "pull",
     "read_arrays",
     "read_json",

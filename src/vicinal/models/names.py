@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from vicinal.errors import ModelNotFoundError
-from vicinal.models import hub, pins
+from vicinal.models import hub, pins, words
 from vicinal.models.digests import digest_of
 from vicinal.models.layout import MAX_WINDOW, pin_of
 from vicinal.models.pins import Pin
@@ -56,8 +56,6 @@ def get(name: str, *, fetch: bool = True, progress: Progress | None = None) -> P
 
 def _pin_of_file(path: Path) -> Pin:
     """Return the pin of a file of word vectors."""
-    from vicinal.models import words  # noqa: PLC0415 - TEMP
-
     kind = words.is_word_vectors(path)
     if not kind:
         raise ModelNotFoundError(
