@@ -24,7 +24,7 @@ Axis = int | str
 
 
 class Graph:
-    """A graph that grows node by node; every node has one output, whose name is returned.
+    """A graph that grows node by node; the name of a node's output is returned.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class Graph:
 
     def give(self, name: str, value: str, dtype: int, shape: Sequence[Axis]) -> None:
         """Declare an output and its value."""
-        self._nodes.append(_node("Identity", [value], name, "", {}))
+        self._nodes.append(_node("Identity", [value], [name], "", {}))
         self._outputs.append(_value(name, dtype, shape))
 
     def weight(self, tensor: Tensor) -> str:
@@ -82,8 +82,14 @@ class Graph:
     def node(self, op: str, *inputs: str, domain: str = "", **attributes: Attribute) -> str:
         """Add an operation and return the name of its output."""
         name = f"{op}_{len(self._nodes)}"
-        self._nodes.append(_node(op, inputs, name, domain, attributes))
+        self._nodes.append(_node(op, inputs, [name], domain, attributes))
         return name
+
+    def split(self, value: str, parts: int, *, axis: int = -1) -> list[str]:
+        """Return the equal parts of a value along an axis."""
+        names = [f"Split_{len(self._nodes)}_{part}" for part in range(parts)]
+        self._nodes.append(_node("Split", [value], names, "", {"axis": axis, "num_outputs": parts}))
+        return names
 
     def to_bytes(self) -> bytes:
         """Return the model as onnxruntime reads it; the same operations give the same bytes."""
@@ -100,14 +106,16 @@ class Graph:
         return _number(1, IR_VERSION) + _text(2, "vicinal") + _field(7, graph) + _fields(8, opsets)
 
 
-def _node(op: str, inputs: Sequence[str], output: str, domain: str, attributes: dict[str, Attribute]) -> bytes:
-    """NodeProto."""
+def _node(
+    op: str, inputs: Sequence[str], outputs: Sequence[str], domain: str, attributes: dict[str, Attribute]
+) -> bytes:
+    """NodeProto, named like its first output."""
     written = (_attribute(name, value) for name, value in attributes.items())
     return b"".join(
         (
             *(_text(1, name) for name in inputs),
-            _text(2, output),
-            _text(3, output),
+            *(_text(2, name) for name in outputs),
+            _text(3, outputs[0]),
             _text(4, op),
             _fields(5, written),
             _text(7, domain),

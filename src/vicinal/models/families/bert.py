@@ -1,9 +1,16 @@
-"""BERT as a graph: what its ``config.json`` says, checked, and its operations in the order of the paper.
+"""BERT and its kin: post-normalised layers over learned absolute positions, as settings, checked, and as a graph.
+
+The mathematics is one; what differs is in small tables: the names of settings and weights, where positions begin,
+and whether there are token types or a bias by distance.
 
 References
 ----------
 Devlin, Chang, Lee, Toutanova 2018, "BERT: Pre-training of Deep Bidirectional Transformers".
-Post-normalised layers, learned absolute positions, one token type (the first) for every token.
+Liu et al. 2019, "RoBERTa" (also XLM-RoBERTa and CamemBERT): positions are counted from behind the padding's id,
+and a padding token inside a text is not counted.
+Sanh, Debut, Chaumond, Wolf 2019, "DistilBERT": no token types.
+Song, Tan, Qin, Lu, Liu 2020, "MPNet": no token types; a learned bias on the scores by distance, in buckets as in
+Raffel et al. 2019, "T5", section 2.1.
 """
 
 from __future__ import annotations
@@ -13,28 +20,115 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from vicinal.errors import ModelLoadError
-from vicinal.models.graph import FLOAT, INT64, Graph
+from vicinal.models.families import settings, weights
+from vicinal.models.families.blocks import Blocks
+from vicinal.models.graph import INT64
 from vicinal.models.safetensors import Tensor
 
-ACTIVATIONS = {"gelu": "gelu", "relu": "relu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"}
-REQUIRED = {
-    "model_type": "bert",
-    "position_embedding_type": "absolute",
-    "is_decoder": False,
-    "add_cross_attention": False,
-    "quantization_config": None,
+ACTIVATIONS = {name: ours for name, ours in settings.ACTIVATIONS.items() if ours != "silu"}
+REQUIRED: dict[str, tuple[object, ...]] = {
+    "position_embedding_type": ("absolute",),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+    "quantization_config": (),
 }
-"""What the settings must say, or leave out, for the network to be the one that is written here."""
-MAX_SIZE = 1 << 24
-"""No axis of a real network is longer; a larger number is damage."""
+"""What the settings must say, or leave out, for the network to be one that is written here."""
+EPSILON = 1e-12
+"""Where the settings tell none."""
+PADDING = 1
+"""The padding's id of RoBERTa and its kin, where the settings tell none."""
+BUCKETS = 32
+"""Of MPNet: half of them for what comes before a token, half for what comes after it."""
+WORDS = "embeddings.word_embeddings.weight"
+PLACES = "embeddings.position_embeddings.weight"
+TYPES = "embeddings.token_type_embeddings.weight"
+DISTANCES = "encoder.relative_attention_bias.weight"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout:
+    """How a kind of checkpoint names its settings and its weights.
+
+    ``first`` says whether positions begin behind the padding's id, ``pad_told`` whether the settings tell that id.
+    ``layer`` has the layer's number in it.
+    """
+
+    prefixes: tuple[str, ...]
+    layers: str = "num_hidden_layers"
+    hidden: str = "hidden_size"
+    heads: str = "num_attention_heads"
+    intermediate: str = "intermediate_size"
+    activation: str = "hidden_act"
+    epsilon: str = "layer_norm_eps"
+    first: bool = False
+    pad_told: bool = True
+    types: bool = True
+    buckets: int = 0
+    layer: str = "encoder.layer.{}."
+    query: str = "attention.self.query"
+    key: str = "attention.self.key"
+    value: str = "attention.self.value"
+    mixed: str = "attention.output.dense"
+    mixed_norm: str = "attention.output.LayerNorm"
+    inner: str = "intermediate.dense"
+    outer: str = "output.dense"
+    outer_norm: str = "output.LayerNorm"
+
+
+LAYOUTS = {
+    "bert": Layout(prefixes=("bert.",)),
+    "roberta": Layout(prefixes=("roberta.",), first=True),
+    "distilbert": Layout(
+        prefixes=("distilbert.",),
+        layers="n_layers",
+        hidden="dim",
+        heads="n_heads",
+        intermediate="hidden_dim",
+        activation="activation",
+        epsilon="",
+        types=False,
+        layer="transformer.layer.{}.",
+        query="attention.q_lin",
+        key="attention.k_lin",
+        value="attention.v_lin",
+        mixed="attention.out_lin",
+        mixed_norm="sa_layer_norm",
+        inner="ffn.lin1",
+        outer="ffn.lin2",
+        outer_norm="output_layer_norm",
+    ),
+    "mpnet": Layout(
+        prefixes=("mpnet.",),
+        first=True,
+        pad_told=False,
+        types=False,
+        buckets=BUCKETS,
+        query="attention.attn.q",
+        key="attention.attn.k",
+        value="attention.attn.v",
+        mixed="attention.attn.o",
+        mixed_norm="attention.LayerNorm",
+    ),
+}
+KINDS = {
+    "bert": "bert",
+    "roberta": "roberta",
+    "xlm-roberta": "roberta",
+    "camembert": "roberta",
+    "distilbert": "distilbert",
+    "mpnet": "mpnet",
+}
+"""``model_type`` → the layout. Those that are the same network are called the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bert:
-    """The sizes of a BERT encoder.
+    """The sizes of an encoder of the BERT kind.
 
+    ``positions`` is how many places a text may have, ``first`` the row of its first place in the table of positions.
+    ``types`` and ``buckets`` are 0 where there are none.
     ``prefix`` is what stands before each weight's name (``bert.`` in checkpoints with a head).
     """
 
@@ -48,6 +142,9 @@ class Bert:
     activation: str
     epsilon: float
     prefix: str = ""
+    kind: str = "bert"
+    first: int = 0
+    buckets: int = 0
 
     @property
     def dim(self) -> int:
@@ -57,10 +154,13 @@ class Bert:
     @property
     def architecture(self) -> str:
         """One line that says everything of the network but its weights."""
+        first = f" first={self.first}" if self.first else ""
+        types = f" types={self.types}" if self.types else ""
+        buckets = f" buckets={self.buckets}" if self.buckets else ""
         return (
-            f"bert layers={self.layers} hidden={self.hidden} heads={self.heads} intermediate={self.intermediate} "
-            f"positions={self.positions} types={self.types} vocabulary={self.vocabulary} "
-            f"activation={self.activation} epsilon={self.epsilon!r}"
+            f"{self.kind} layers={self.layers} hidden={self.hidden} heads={self.heads} "
+            f"intermediate={self.intermediate} positions={self.positions}{first}{types}{buckets} "
+            f"vocabulary={self.vocabulary} activation={self.activation} epsilon={self.epsilon!r}"
         )
 
 
@@ -70,187 +170,150 @@ def describe(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Bert:
     Raises
     ------
     ModelLoadError
-        The settings ask for something else than this BERT, or a weight is missing or of another shape.
+        The settings ask for something else than is written here, or a weight is missing or of another shape.
     """
-    for name, expected in REQUIRED.items():
-        if config.get(name, expected) != expected:
-            raise _refused(name, expected, config.get(name))
-    activation = config.get("hidden_act", "gelu")
-    if not isinstance(activation, str) or activation not in ACTIVATIONS:
-        raise _refused("hidden_act", ", ".join(ACTIVATIONS), activation)
+    network = read(config, tensors)
+    weights.require(tensors, shapes(network))
+    return network
+
+
+def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Bert:
+    """Return the network that the settings describe; of the weights only the names are looked at."""
+    kind = config.get("model_type", "bert")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise settings.refused("model_type", ", ".join(KINDS), kind)
+    layout = LAYOUTS[KINDS[kind]]
+    settings.require(config, REQUIRED)
+    first = _first(config, layout)
     network = Bert(
-        layers=_size(config, "num_hidden_layers"),
-        hidden=_size(config, "hidden_size"),
-        heads=_size(config, "num_attention_heads"),
-        intermediate=_size(config, "intermediate_size"),
-        positions=_size(config, "max_position_embeddings"),
-        types=_size(config, "type_vocab_size"),
-        vocabulary=_size(config, "vocab_size"),
-        activation=ACTIVATIONS[activation],
-        epsilon=_epsilon(config),
-        prefix="bert." if "bert.embeddings.word_embeddings.weight" in tensors else "",
+        kind=KINDS[kind],
+        layers=settings.size(config, layout.layers, high=settings.MAX_LAYERS),
+        hidden=settings.size(config, layout.hidden),
+        heads=settings.size(config, layout.heads),
+        intermediate=settings.size(config, layout.intermediate),
+        positions=settings.size(config, "max_position_embeddings", low=first + 1) - first,
+        first=first,
+        types=settings.size(config, "type_vocab_size") if layout.types else 0,
+        buckets=_buckets(config, layout),
+        vocabulary=settings.size(config, "vocab_size"),
+        activation=settings.activation(config, layout.activation, "gelu", allowed=ACTIVATIONS),
+        epsilon=_epsilon(config, layout),
+        prefix=weights.prefix_of(tensors, layout.prefixes, WORDS),
     )
-    if network.hidden % network.heads:
-        raise _refused("num_attention_heads", f"a divisor of {network.hidden}", network.heads)
-    _require_weights(network, tensors)
+    settings.head_size({}, network.hidden, network.heads, layout.heads)
     return network
 
 
 def shapes(network: Bert) -> dict[str, tuple[int, ...]]:
     """Return the shape of every weight by its full name."""
-    wide, deep = network.hidden, network.intermediate
+    layout, wide, deep = LAYOUTS[network.kind], network.hidden, network.intermediate
     found: dict[str, tuple[int, ...]] = {
-        "embeddings.word_embeddings.weight": (network.vocabulary, wide),
-        "embeddings.position_embeddings.weight": (network.positions, wide),
-        "embeddings.token_type_embeddings.weight": (network.types, wide),
+        WORDS: (network.vocabulary, wide),
+        PLACES: (network.positions + network.first, wide),
+        **({TYPES: (network.types, wide)} if network.types else {}),
+        **({DISTANCES: (network.buckets, network.heads)} if network.buckets else {}),
         "embeddings.LayerNorm.weight": (wide,),
         "embeddings.LayerNorm.bias": (wide,),
     }
     linears = {
-        "attention.self.query": (wide, wide),
-        "attention.self.key": (wide, wide),
-        "attention.self.value": (wide, wide),
-        "attention.output.dense": (wide, wide),
-        "intermediate.dense": (deep, wide),
-        "output.dense": (wide, deep),
+        **dict.fromkeys((layout.query, layout.key, layout.value, layout.mixed), (wide, wide)),
+        layout.inner: (deep, wide),
+        layout.outer: (wide, deep),
     }
-    for layer in range(network.layers):
+    for layer in map(layout.layer.format, range(network.layers)):
         for name, shape in linears.items():
-            found[f"encoder.layer.{layer}.{name}.weight"] = shape
-            found[f"encoder.layer.{layer}.{name}.bias"] = shape[:1]
-        for name in ("attention.output.LayerNorm", "output.LayerNorm"):
-            found[f"encoder.layer.{layer}.{name}.weight"] = (wide,)
-            found[f"encoder.layer.{layer}.{name}.bias"] = (wide,)
+            found[f"{layer}{name}.weight"] = shape
+            found[f"{layer}{name}.bias"] = shape[:1]
+        for name in (layout.mixed_norm, layout.outer_norm):
+            found[f"{layer}{name}.weight"] = found[f"{layer}{name}.bias"] = (wide,)
     return {network.prefix + name: shape for name, shape in found.items()}
 
 
 def write(network: Bert, tensors: Mapping[str, Tensor], weights_file: str) -> bytes:
     """Return the ONNX model: ``ids`` and ``mask`` int64 (B, T) in, ``tokens`` float32 (B, T, D) out."""
-    return _Writer(network, tensors, weights_file).model()
+    blocks = Blocks(tensors, weights_file, prefix=network.prefix, epsilon=network.epsilon)
+    layout = LAYOUTS[network.kind]
+    bias = blocks.mask_bias()
+    if network.buckets:
+        bias = blocks.graph.node("Add", bias, _distance_bias(blocks, network))
+    tokens = _embeddings(blocks, network)
+    for layer in map(layout.layer.format, range(network.layers)):
+        tokens = _layer(blocks, network, layer, tokens, bias)
+    return blocks.model(tokens, network.hidden)
 
 
-class _Writer:
-    """The operations, part by part; token vectors are kept as (B * T, D) so that each product is one Gemm."""
+def buckets_of(distances: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return MPNet's bucket of each distance, key less query.
 
-    def __init__(self, network: Bert, tensors: Mapping[str, Tensor], weights_file: str) -> None:
-        self._network = network
-        self._tensors = tensors
-        self._graph = Graph(weights_file)
-
-    def model(self) -> bytes:
-        graph, wide = self._graph, self._network.hidden
-        ids = graph.take("ids", INT64, ["B", "T"])
-        mask = graph.take("mask", INT64, ["B", "T"])
-        shape = graph.node("Shape", ids)
-        split = graph.node("Concat", shape, self._numbers(self._network.heads, wide // self._network.heads), axis=0)
-        bias = self._mask_bias(mask)
-        tokens = self._embeddings(ids)
-        for layer in range(self._network.layers):
-            tokens = self._layer(f"encoder.layer.{layer}.", tokens, split, bias)
-        whole = graph.node("Concat", shape, self._numbers(wide), axis=0)
-        graph.give("tokens", graph.node("Reshape", tokens, whole), FLOAT, ["B", "T", wide])
-        return graph.to_bytes()
-
-    def _embeddings(self, ids: str) -> str:
-        """Word + position + first token type, normalised: (B * T, D)."""
-        graph = self._graph
-        length = graph.node("Shape", ids, start=1, end=2)
-        words = graph.node("Gather", self._weight("embeddings.word_embeddings.weight"), ids)
-        first, axis = self._numbers(0), self._numbers(0)
-        places = graph.node("Slice", self._weight("embeddings.position_embeddings.weight"), first, length, axis)
-        kinds = self._weight("embeddings.token_type_embeddings.weight")
-        kind = graph.node("Slice", kinds, first, self._numbers(1), axis)
-        summed = graph.node("Add", words, graph.node("Add", places, kind))
-        rows = graph.node("Reshape", summed, self._numbers(-1, self._network.hidden))
-        return self._normalize(rows, "embeddings.LayerNorm")
-
-    def _mask_bias(self, mask: str) -> str:
-        """Return 0 where a token is and the lowest number where padding is: (B, 1, 1, T)."""
-        graph = self._graph
-        absent = graph.node("Sub", graph.node("Cast", mask, to=FLOAT), self._number(1))
-        lowest = graph.node("Mul", absent, self._number(float(np.finfo(np.float32).max)))
-        return graph.node("Unsqueeze", lowest, self._numbers(1, 2))
-
-    def _layer(self, name: str, tokens: str, split: str, bias: str) -> str:
-        graph = self._graph
-        attended = self._linear(self._attention(name, tokens, split, bias), f"{name}attention.output.dense")
-        tokens = self._normalize(graph.node("Add", attended, tokens), f"{name}attention.output.LayerNorm")
-        inner = self._activation(self._linear(tokens, f"{name}intermediate.dense"))
-        outer = self._linear(inner, f"{name}output.dense")
-        return self._normalize(graph.node("Add", outer, tokens), f"{name}output.LayerNorm")
-
-    def _attention(self, name: str, tokens: str, split: str, bias: str) -> str:
-        """softmax(q kᵀ / √d + bias) v over each head: (B * T, D)."""
-        graph = self._graph
-        query = self._head(f"{name}attention.self.query", tokens, split, (0, 2, 1, 3))
-        key = self._head(f"{name}attention.self.key", tokens, split, (0, 2, 3, 1))
-        value = self._head(f"{name}attention.self.value", tokens, split, (0, 2, 1, 3))
-        scale = self._number((self._network.hidden // self._network.heads) ** -0.5)
-        scores = graph.node("Add", graph.node("Mul", graph.node("MatMul", query, key), scale), bias)
-        mixed = graph.node("MatMul", graph.node("Softmax", scores, axis=-1), value)
-        joined = graph.node("Transpose", mixed, perm=(0, 2, 1, 3))
-        return graph.node("Reshape", joined, self._numbers(-1, self._network.hidden))
-
-    def _head(self, name: str, tokens: str, split: str, order: tuple[int, ...]) -> str:
-        """One projection, cut into heads: (B, T, H, d) in the given order of axes."""
-        return self._graph.node("Transpose", self._graph.node("Reshape", self._linear(tokens, name), split), perm=order)
-
-    def _linear(self, value: str, name: str) -> str:
-        """Return x Wᵀ + b, the weights as they lie in the file."""
-        return self._graph.node("Gemm", value, self._weight(f"{name}.weight"), self._weight(f"{name}.bias"), transB=1)
-
-    def _normalize(self, value: str, name: str) -> str:
-        weight, bias = self._weight(f"{name}.weight"), self._weight(f"{name}.bias")
-        return self._graph.node("LayerNormalization", value, weight, bias, axis=-1, epsilon=self._network.epsilon)
-
-    def _activation(self, value: str) -> str:
-        if self._network.activation == "relu":
-            return self._graph.node("Relu", value)
-        approximate = "tanh" if self._network.activation == "gelu_tanh" else "none"
-        return self._graph.node("Gelu", value, approximate=approximate)
-
-    def _weight(self, name: str) -> str:
-        return self._graph.weight(self._tensors[self._network.prefix + name])
-
-    def _number(self, value: float) -> str:
-        return self._graph.constant(np.array(value, dtype=np.float32))
-
-    def _numbers(self, *values: int) -> str:
-        return self._graph.constant(np.array(values, dtype=np.int64))
+    The nearest 8 places on each side have buckets of their own; those farther off share 8 more, which widen by
+    √2 from one to the next, up to 128 places and beyond. Whole numbers only, so that no rounding decides an edge:
+    a distance n is in bucket 8 + k where k is the largest with n ≥ 8 · √2ᵏ, that is n² ≥ 64 · 2ᵏ.
+    """
+    near = BUCKETS // 4
+    far = np.abs(distances)
+    edges = near * near << np.arange(1, near)
+    shared = near + np.searchsorted(edges, far.astype(np.int64) ** 2, side="right")
+    return np.asarray(np.where(far < near, far, shared) + np.where(distances > 0, BUCKETS // 2, 0), dtype=np.int64)
 
 
-def _require_weights(network: Bert, tensors: Mapping[str, Tensor]) -> None:
-    """Refuse a file that lacks a weight, or has one of another shape."""
-    for name, shape in shapes(network).items():
-        got = tensors[name].shape if name in tensors else None
-        if got != shape:
-            came = "it is missing" if got is None else f"got {got}"
-            raise ModelLoadError(
-                f"The weights {name!r} must have the shape {shape}; {came}. The settings are of another model.",
-                expected=shape,
-                got=got,
-                where=name,
-            )
+def _embeddings(blocks: Blocks, network: Bert) -> str:
+    """Word + position + first token type, normalised: (B * T, D)."""
+    graph = blocks.graph
+    words = blocks.words(WORDS)
+    places = _counted_places(blocks, network) if network.first else blocks.first_rows(PLACES, blocks.length())
+    if network.types:
+        places = graph.node("Add", places, blocks.first_rows(TYPES, blocks.numbers(1)))
+    rows = blocks.rows(graph.node("Add", words, places), network.hidden)
+    return blocks.layer_norm(rows, "embeddings.LayerNorm")
 
 
-def _size(config: Mapping[str, Any], name: str) -> int:
-    value = config.get(name)
-    if type(value) is not int or not 1 <= value <= MAX_SIZE:
-        raise _refused(name, f"a whole number from 1 to {MAX_SIZE}", value)
-    return value
+def _counted_places(blocks: Blocks, network: Bert) -> str:
+    """Return the position vectors of tokens that are counted from behind the padding's id: (B, T, D)."""
+    graph = blocks.graph
+    padding = graph.constant(np.array(network.first - 1, dtype=np.int64))
+    there = graph.node("Cast", graph.node("Not", graph.node("Equal", blocks.ids, padding)), to=INT64)
+    counted = graph.node("CumSum", there, graph.constant(np.array(1, dtype=np.int64)))
+    numbers = graph.node("Add", graph.node("Mul", counted, there), padding)
+    return graph.node("Gather", blocks.weight(PLACES), numbers)
 
 
-def _epsilon(config: Mapping[str, Any]) -> float:
-    value = config.get("layer_norm_eps", 1e-12)
-    if not isinstance(value, float) or not 0 <= value < 1:
-        raise _refused("layer_norm_eps", "a number from 0 to 1", value)
-    return value
+def _distance_bias(blocks: Blocks, network: Bert) -> str:
+    """Return what MPNet adds to the score of each query and key by their distance: (1, H, T, T)."""
+    graph, last = blocks.graph, network.positions - 1
+    buckets = graph.constant(buckets_of(np.arange(-last, last + 1)))
+    by_distance = graph.node("Transpose", graph.node("Gather", blocks.weight(DISTANCES), buckets), perm=(1, 0))
+    from_zero = graph.node("Add", blocks.apart(), graph.constant(np.array(last, dtype=np.int64)))
+    return graph.node("Unsqueeze", graph.node("Gather", by_distance, from_zero, axis=1), blocks.numbers(0))
 
 
-def _refused(name: str, expected: object, got: object) -> ModelLoadError:
-    return ModelLoadError(
-        f"This network cannot be built: {name} in config.json must be {expected}, got {got!r}.",
-        expected=expected,
-        got=got,
-        where=name,
+def _layer(blocks: Blocks, network: Bert, layer: str, tokens: str, bias: str) -> str:
+    graph, layout, size = blocks.graph, LAYOUTS[network.kind], network.hidden // network.heads
+    query, key, value = (
+        blocks.heads(blocks.linear(tokens, layer + name), network.heads, size)
+        for name in (layout.query, layout.key, layout.value)
     )
+    mixed = blocks.attend(query, key, value, bias, heads=network.heads, size=size)
+    attended = blocks.linear(mixed, layer + layout.mixed)
+    tokens = blocks.layer_norm(graph.node("Add", attended, tokens), layer + layout.mixed_norm)
+    inner = blocks.activate(blocks.linear(tokens, layer + layout.inner), network.activation)
+    outer = blocks.linear(inner, layer + layout.outer)
+    return blocks.layer_norm(graph.node("Add", outer, tokens), layer + layout.outer_norm)
+
+
+def _first(config: Mapping[str, Any], layout: Layout) -> int:
+    """Return the row of a text's first place in the table of positions."""
+    if not layout.first:
+        return 0
+    return 1 + (settings.size(config, "pad_token_id", low=0, default=PADDING) if layout.pad_told else PADDING)
+
+
+def _buckets(config: Mapping[str, Any], layout: Layout) -> int:
+    if not layout.buckets:
+        return 0
+    return settings.size(
+        config, "relative_attention_num_buckets", low=layout.buckets, high=layout.buckets, default=layout.buckets
+    )
+
+
+def _epsilon(config: Mapping[str, Any], layout: Layout) -> float:
+    return settings.epsilon(config, layout.epsilon, EPSILON) if layout.epsilon else EPSILON
