@@ -70,5 +70,5 @@ $(VENV)/developed: $(VENV)/installed
 TORCH := torch==2.13.0
 $(VENV)/trained: $(VENV)/developed
 	$(RUN) -m pip install --quiet $(TORCH)
-	$(RUN) -m pip install --quiet 'sentence-transformers>=5' 'openvino>=2025.1'
+	$(RUN) -m pip install --quiet 'sentence-transformers>=5' 'transformers>=4.56' 'openvino>=2026.3.1'
 	@touch $@

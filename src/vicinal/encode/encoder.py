@@ -12,19 +12,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal import config
 from vicinal._arrays import one_of, texts_list
 from vicinal.encode import batches, windows
 from vicinal.encode.heads import Head, load_heads
 from vicinal.encode.pooling import POOLINGS, directed, pool
 from vicinal.encode.windows import Ids
 from vicinal.errors import ModelLoadError, RangeError, TooLongError, TruncationWarning
-from vicinal.models import TOKENIZER, Found, Network, Pin, derived_digest, read_json
+from vicinal.models import DEFAULT_RUNTIME, TOKENIZER, Found, Network, Pin, derived_digest, read_json
 from vicinal.space import Space, Vectors
 from vicinal.types import Floats, Overflow, Progress, Rows
 
 OVERFLOWS = ("chunk", "error", "cut")
-VECTORS_AXES = 2
-"""Axes of what a network gives that pools by itself."""
 BLOCK_TEXTS = 8192
 BLOCK_CHARS = 4_000_000
 """Texts are sorted by length in blocks of at most so many: memory stays bounded, and batches even."""
@@ -61,8 +60,9 @@ class TextEncoder:
 
         self.pin: Pin = found.pin
         self.folder: Path = found.folder
-        self._network = Network(found, threads=threads)
-        self._heads = load_heads(found.folder, found.pin.heads, self._network.dim)
+        self._network = Network(found, threads=threads, runtime=runtime or config.runtime() or DEFAULT_RUNTIME)
+        heads = found.pin.heads if self._network.gives == "tokens" else ()
+        self._heads = load_heads(found.folder, heads, self._network.dim)
         self._tokenizer = TextTokenizer(found.folder / TOKENIZER)
         self._space = _space(found, self._network, self._heads, one_of(overflow, "overflow", OVERFLOWS))
         self._prompt_ids = {prompt: self._tokenizer.ids([prompt])[0] for prompt in {"", *self._prompts}}
@@ -78,6 +78,11 @@ class TextEncoder:
     def space(self) -> Space:
         """The space of every vector it gives."""
         return self._space
+
+    @property
+    def runtime(self) -> str:
+        """What runs the network, in one line: library, version, device, precision. No part of the space."""
+        return self._network.runtime
 
     @property
     def max_tokens(self) -> int:
@@ -251,7 +256,7 @@ class TextEncoder:
             row[: len(whole)] = whole
         mask = (np.arange(ids.shape[1]) < sizes[:, None]).astype(np.int64)
         found = self._network(ids, mask)
-        return (found if found.ndim == VECTORS_AXES else pool(found, mask, self._space.pooling)), sizes
+        return (found if self._network.gives == "vectors" else pool(found, mask, self._space.pooling)), sizes
 
 
 class _Report:
@@ -276,7 +281,7 @@ def _space(found: Found, network: Network, heads: Sequence[Head], overflow: str)
         weights=pin.weights,
         architecture="; ".join([network.architecture, *(head.architecture for head in heads)]),
         tokenizer=derived_digest("tokenizer-1", pin.files[TOKENIZER], lambda: _tokenizer_digest(path)),
-        pooling=one_of(pin.pooling, "pooling", (*POOLINGS, "model")),
+        pooling="model" if network.gives == "vectors" else one_of(pin.pooling, "pooling", POOLINGS),
         query_prompt=pin.query_prompt,
         document_prompt=pin.document_prompt,
         max_tokens=pin.max_tokens,

@@ -99,7 +99,7 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
     elif found.pin.kind == "words":
         encoder = static.load_words(found, overflow=overflow, threads=threads, weighting=weighting or "mean")
     else:
-        encoder = TextEncoder(found, overflow=overflow, threads=threads, runtime=runtime or config.runtime())
+        encoder = TextEncoder(found, overflow=overflow, threads=threads, runtime=runtime)
     encoder = encoder if dim is None else cut(encoder, dim, trained=found.pin.matryoshka, force=force)
     return _named(encoder, str(Path(name).expanduser().resolve()) if found.pin.folder else name)
 

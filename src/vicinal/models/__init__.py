@@ -11,6 +11,7 @@ from vicinal.models.digests import derived_digest
 from vicinal.models.names import get
 from vicinal.models.network import Network
 from vicinal.models.pins import CONFIG, TOKENIZER, WEIGHTS, Pin
+from vicinal.models.runtimes import DEFAULT as DEFAULT_RUNTIME
 from vicinal.models.runtimes import RuntimeStatus
 from vicinal.models.runtimes import known as known_runtimes
 from vicinal.models.safetensors import read_arrays
@@ -19,6 +20,7 @@ from vicinal.models.sources import FileCheck, Found, find
 
 __all__ = [
     "CONFIG",
+    "DEFAULT_RUNTIME",
     "TOKENIZER",
     "WEIGHTS",
     "FileCheck",

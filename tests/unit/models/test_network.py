@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from model_worlds import CONFIG, pin_for, random_weights, write_model
+from model_worlds import CONFIG, network_of, pin_for, random_weights, write_model
 from vicinal.errors import DtypeError, EncodeError, ModelLoadError, RangeError, ReadOnlyError
 from vicinal.models import network as module
 from vicinal.models.families import plain
@@ -32,7 +32,7 @@ def test_a_network_gives_the_token_vectors_of_its_weights(found):
     """Float32 (B, T, D), equal to the plain twin's to float32's rounding."""
     network = Network(found, threads=1)
     got = network(IDS, MASK)
-    expected = plain.tokens(network.description, random_weights(CONFIG), IDS, MASK)
+    expected = plain.tokens(network_of(CONFIG), random_weights(CONFIG), IDS, MASK)
     assert got.dtype == np.float32
     assert got.shape == (2, 3, network.dim) == (2, 3, 16)
     assert np.abs(got - expected)[MASK == 1].max() < 1e-5
@@ -48,7 +48,7 @@ def test_the_graph_is_kept_beside_the_model_and_used_again(found, model, monkeyp
     Network(found, threads=1)
     (kept,) = _graphs(model)
     assert kept.stat().st_size < 20_000
-    monkeypatch.setattr(module.bert, "write", lambda *_: pytest.fail("the graph was written again"))
+    monkeypatch.setattr(module.families, "write", lambda *_: pytest.fail("the graph was written again"))
     Network(found, threads=1)
     assert _graphs(model) == [kept]
 
@@ -77,7 +77,7 @@ def test_a_graph_goes_into_the_cache_where_the_folder_is_read_only(found, model,
     Network(found, threads=1)
     assert not _graphs(model)
     assert len(_graphs(cache / "graphs")) == 1
-    monkeypatch.setattr(module.bert, "write", lambda *_: pytest.fail("the graph was written again"))
+    monkeypatch.setattr(module.families, "write", lambda *_: pytest.fail("the graph was written again"))
     Network(found, threads=1)
 
 
