@@ -46,51 +46,24 @@ class FakeHub:
         said = {"id": repo, "modelId": repo, "sha": COMMIT, "private": False, "tags": [], "siblings": siblings}
         return json.dumps(said | {"cardData": {"license": self.licence}}).encode()
 
+    def reply(self, path: str):
+        """Return (status, kind of content, the hub's own error code, content) for a path."""
+        self.asked.append(path)
+        for repo in self.repos:
+            if path.startswith(f"/api/models/{repo}"):
+                return 200, "application/json", "", self.info(repo)
+            if path.startswith(f"/{repo}/resolve/"):
+                name = path.removeprefix(f"/{repo}/resolve/").partition("/")[2]
+                if (self.repos[repo] / name).is_file():
+                    return 200, "application/octet-stream", "", self.content(repo, name)
+                return 404, "text/plain", "EntryNotFound", b""
+        return 404, "application/json", "RepoNotFound", b'{"error": "Repository not found"}'
+
 
 @contextmanager
 def serve(hub: FakeHub):
     """Run the fake on a free port of the loopback interface."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_):
-            pass
-
-        def do_HEAD(self):
-            self._answer(body=False)
-
-        def do_GET(self):
-            self._answer(body=True)
-
-        def _answer(self, *, body):
-            path = unquote(self.path.partition("?")[0])
-            hub.asked.append(path)
-            for repo in hub.repos:
-                if path.startswith(f"/api/models/{repo}"):
-                    return self._send(hub.info(repo), "application/json", body=body)
-                if path.startswith(f"/{repo}/resolve/"):
-                    name = path.removeprefix(f"/{repo}/resolve/").partition("/")[2]
-                    if (hub.repos[repo] / name).is_file():
-                        return self._send(hub.content(repo, name), "application/octet-stream", body=body)
-                    return self._send(b"", "text/plain", body=body, status=404, code="EntryNotFound")
-            return self._send(
-                b'{"error": "Repository not found"}', "application/json", body=body, status=404, code="RepoNotFound"
-            )
-
-        def _send(self, content, kind, *, body, status=200, code=""):
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(content)))
-            self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            if code:
-                self.send_header("X-Error-Code", code)
-            self.end_headers()
-            if body:
-                self.wfile.write(content)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     hub.url = f"http://127.0.0.1:{server.server_address[1]}"
@@ -100,3 +73,31 @@ def serve(hub: FakeHub):
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    hub: FakeHub
+
+    def log_message(self, *_):
+        """Say nothing."""
+
+    def do_HEAD(self):
+        """Answer without a body."""
+        self._answer()
+
+    def do_GET(self):
+        """Answer with it."""
+        self.wfile.write(self._answer())
+
+    def _answer(self):
+        status, kind, code, content = self.hub.reply(unquote(self.path.partition("?")[0]))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("ETag", f'"{hashlib.sha1(content).hexdigest()}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        if code:
+            self.send_header("X-Error-Code", code)
+        self.end_headers()
+        return content

@@ -39,7 +39,7 @@ from vicinal.types import (
 )
 
 MAX_K = 100_000
-PROJECTIONS = ("pca", "rotation")
+PROJECTIONS = ("pca", "rotation", "common")
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,18 +411,19 @@ class Collection:
         return marked
 
     def project(
-        self, target: str, *, dim: int, kind: str = "pca", seed: int = 0, progress: Progress | None = None
+        self, target: str, *, dim: int | None = None, kind: str = "pca", seed: int = 0, progress: Progress | None = None
     ) -> Collection:
-        """Return a new collection with these records and their vectors in fewer dimensions; no record is encoded.
+        """Return a new collection with these records and their vectors projected; no record is encoded.
 
         Parameters
         ----------
         target : str
             The name of the new collection.
-        dim : int, 1 <= dim <= D
-            Dimensions of the new one.
-        kind : {"pca", "rotation"}
-            The directions in which the collection's own vectors vary most, or random ones.
+        dim : int, optional, 1 <= dim <= D
+            Dimensions of the new one. Default: D.
+        kind : {"pca", "rotation", "common"}
+            Keep the directions in which the collection's own vectors vary most, or random ones; or keep all but the one
+            that they have in common, which helps word vectors (Arora, Liang, Ma 2017).
         seed : int
             Of the random directions.
         progress : callable, optional
@@ -441,7 +442,7 @@ class Collection:
         """
         target = checked_id(target, "target")
         one_of(kind, "kind", PROJECTIONS)
-        projection = fit(self._store, self.name, dim=dim, kind=kind, seed=seed)
+        projection = fit(self._store, self.name, dim=self.space.dim if dim is None else dim, kind=kind, seed=seed)
         encoder = encode.project(self.encoder, projection)
         project_collection(self._store, self.name, target, projection, encoder=encoder, progress=progress)
         given = None if self.model else encoder

@@ -13,13 +13,13 @@ from pathlib import Path
 from vicinal.errors import RangeError
 
 SETTINGS = {
-    "VICINAL_CACHE": "The folder of models and graphs. Default: vicinal in the user's cache folder.",
+    "VICINAL_CACHE": "The folder of models, graphs, word vectors and encodings. Default: vicinal in the user's cache folder.",
     "VICINAL_OFFLINE": "1: ask no network for anything.",
     "HF_HUB_OFFLINE": "1: the same, as other programs of the field name it.",
     "HF_ENDPOINT": "The address of the hub, for a mirror. Default: that of the hub's own client.",
     "VICINAL_THREADS": "How many threads encode. Default: the processors that this process may use.",
     "VICINAL_RUNTIME": "What runs the networks: onnxruntime (default), openvino, openvino-bf16, cuda, sentence-transformers.",
-    "VICINAL_ENCODING_CACHE_MB": "How much the cache of encodings may hold, in megabytes. Default: 512; 0: none.",
+    "VICINAL_ENCODING_CACHE_MB": "How much the cache of encodings may hold, in mebibytes. Default: 512; 0: none.",
     "OPENAI_API_KEY": "The key for openai: models. Sent to the server of the model only, never shown.",
     "COHERE_API_KEY": "The key for cohere: models; CO_API_KEY does as well.",
     "CO_API_KEY": "The same, as Cohere's own client names it.",
@@ -56,7 +56,8 @@ def runtime() -> str | None:
 
 def secret(name: str) -> str | None:
     """Return the key that a variable of the environment holds, None without one; for sending, never for showing."""
-    return os.environ.get(name, "").strip() or None
+    keys = ("OPENAI_API_KEY", "COHERE_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY")
+    return (os.environ.get(name, "").strip() or None) if name in keys else None
 
 
 def price_per_million() -> float | None:
@@ -103,7 +104,7 @@ def encoding_cache_bytes() -> int:
             got=named,
             where="VICINAL_ENCODING_CACHE_MB",
         )
-    return int(named) * 1_000_000
+    return int(named) << 20
 
 
 def hub_endpoint() -> str | None:

@@ -72,7 +72,7 @@ class ToyEncoder:
     Examples
     --------
     >>> ToyEncoder.counts("Big 42!").tolist()
-    [2.0, 1.0, 2.0, 2.0, 1.0, 1.0, 1.0, 1.0]
+    [2.0, 1.0, 1.0, 2.0, 1.0, 1.0, 1.0, 1.0]
     """
 
     def __init__(

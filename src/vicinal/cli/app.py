@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vicinal import __version__
-from vicinal.cli import demo, index, info, models, project, search
+from vicinal.cli import demo, distill, index, info, models, project, search
 from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
 
@@ -32,6 +32,7 @@ app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("get")(search.get)
 app.command("info")(info.info)
+app.command("distill")(distill.distill)
 app.command("project")(project.project)
 app.add_typer(models.app, name="models")
 

@@ -13,9 +13,12 @@ from vicinal.cli.output import DatabaseOption, JsonOption, bytes_text, console, 
 def project(
     source: Annotated[str, typer.Argument(help="The collection that is there.", show_default=False)],
     target: Annotated[str, typer.Argument(help="The name of the new one.", show_default=False)],
-    dim: Annotated[int, typer.Option(help="Dimensions of the new one.", show_default=False)],
+    dim: Annotated[int | None, typer.Option(help="Dimensions of the new one.", show_default="all")] = None,
     kind: Annotated[
-        str, typer.Option(help="pca: fitted on the collection's vectors; rotation: random directions.")
+        str,
+        typer.Option(
+            help="pca: fitted on the collection's vectors; rotation: at random; common: without what all share."
+        ),
     ] = "pca",
     seed: Annotated[int, typer.Option(help="Of the random directions.")] = 0,
     db: DatabaseOption = None,

@@ -10,7 +10,7 @@ from vicinal.encode.encoder import TextEncoder
 from vicinal.encode.function import FunctionEncoder
 from vicinal.encode.loading import cached, load, load_for, name_of, projections_of, usage_of
 from vicinal.encode.providers import is_provider
-from vicinal.encode.shrink import Codes, Projection, apply, fit_pca, project, quantize, random_rotation
+from vicinal.encode.shrink import Codes, Projection, apply, fit_common, fit_pca, project, quantize, random_rotation
 
 __all__ = [
     "Codes",
@@ -19,6 +19,7 @@ __all__ = [
     "TextEncoder",
     "apply",
     "cached",
+    "fit_common",
     "fit_pca",
     "is_provider",
     "load",

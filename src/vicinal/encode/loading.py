@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import weakref
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -150,15 +152,16 @@ def load_for(name: str, space: Space, *, runtime: str | None = None, named_by_us
         send_key = named_by_user or urlsplit(providers.parse(name).url).hostname in config.key_hosts()
         remote = _connected(name, space.overflow, dim, prompts, max_tokens=space.max_tokens, send_key=send_key)
         return _named(remote, name)
-    return load(
+    encoder = load(
         name,
         overflow=space.overflow,  # type: ignore[arg-type]  # it was one when the space was made
         runtime=runtime,
-        dim=space.dim if space.dim != space.full_dim and not space.projection else None,
-        force=True,
         prompts={"query": space.query_prompt, "document": space.document_prompt},
         weighting=space.pooling if space.pooling == "sif" else None,
     )
+    if space.dim == space.full_dim or space.projection:
+        return encoder
+    return _named(cut(encoder, space.dim, trained=(space.dim,)), name)  # what it costs was told when it was made
 
 
 def cached(encoder: Encoder) -> Encoder:
@@ -166,8 +169,15 @@ def cached(encoder: Encoder) -> Encoder:
     limit_bytes = config.encoding_cache_bytes()
     if not limit_bytes:
         return encoder
-    kept = cache.EncodingCache(config.cache_folder() / "encodings.sqlite", limit_bytes=limit_bytes)
-    return cache.cached(encoder, kept)
+    return cache.cached(encoder, _cache_of(config.cache_folder() / "encodings.sqlite", limit_bytes))
+
+
+@functools.cache
+def _cache_of(path: Path, limit_bytes: int) -> cache.EncodingCache:
+    """Return the cache of encodings at a path: one for the process, closed at its end."""
+    kept = cache.EncodingCache(path, limit_bytes=limit_bytes)
+    atexit.register(kept.close)
+    return kept
 
 
 def _connected(

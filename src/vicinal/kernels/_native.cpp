@@ -9,6 +9,7 @@
 #include <stdexcept>
 
 #include "exact.hpp"
+#include "mean_rows.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -20,6 +21,9 @@ using Mask = nb::ndarray<const bool, nb::ndim<1>, nb::c_contig, nb::device::cpu>
 using RowsOut = nb::ndarray<std::int64_t, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using ScoresOut = nb::ndarray<float, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using CountsOut = nb::ndarray<std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Ids = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Offsets = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Weights = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
 // Products between two looks at whether the user has interrupted: a fraction of a second.
 constexpr double PRODUCTS_PER_LOOK = 1u << 30;
@@ -87,6 +91,54 @@ void top_k(Matrix rows, Matrix queries, nb::object mask, RowsOut out_rows, Score
     }
 }
 
+vicinal::Mean mean_of(const std::string& level) {
+    const auto known = vicinal::mean_levels();
+    if (level.empty()) return known.front().mean;
+    for (const auto& one : known)
+        if (one.name == level) return one.mean;
+    throw std::invalid_argument("level is not one that this processor has");
+}
+
+// Whether every id is a row, and the offsets cut the ids into parts without a gap.
+bool in_order(const Ids& ids, const Offsets& offsets, std::size_t rows) {
+    const std::size_t parts = offsets.shape(0);
+    if (!parts || offsets.data()[0] != 0) return false;
+    if (offsets.data()[parts - 1] != static_cast<std::int64_t>(ids.shape(0))) return false;
+    for (std::size_t part = 1; part < parts; ++part)
+        if (offsets.data()[part] < offsets.data()[part - 1]) return false;
+    bool held = true;
+    for (std::size_t j = 0; j < ids.shape(0); ++j)  // no branch: a negative id is a large one
+        held &= static_cast<std::size_t>(ids.data()[j]) < rows;
+    return held;
+}
+
+void mean_rows(Matrix table, Ids ids, Offsets offsets, nb::object weights, ScoresOut out, const std::string& level) {
+    const std::size_t dim = table.shape(1);
+    require(in_order(ids, offsets, table.shape(0)), "ids or offsets lie outside of what they point into");
+    require(out.shape(0) + 1 == offsets.shape(0) && out.shape(1) == dim, "the means have not the shape that is asked");
+    const float* weight = nullptr;
+    Weights held;
+    if (!weights.is_none()) {
+        held = nb::cast<Weights>(weights, false);
+        require(held.shape(0) == ids.shape(0), "the weights have not one element for each id");
+        weight = held.data();
+    }
+    const vicinal::Mean mean = mean_of(level);
+    for (std::size_t text = 0; text < out.shape(0);) {
+        {
+            nb::gil_scoped_release released;
+            for (double products = 0; products < PRODUCTS_PER_LOOK && text < out.shape(0); ++text) {
+                const std::size_t start = static_cast<std::size_t>(offsets.data()[text]);
+                const std::size_t count = static_cast<std::size_t>(offsets.data()[text + 1]) - start;
+                mean({table.data(), dim, ids.data() + start, weight ? weight + start : nullptr, count,
+                      out.data() + text * dim});
+                products += static_cast<double>((count + 1) * (dim + 1));
+            }
+        }
+        if (PyErr_CheckSignals()) throw nb::python_error();
+    }
+}
+
 std::vector<std::string> level_names() {
     std::vector<std::string> names;
     for (const auto& one : vicinal::levels()) names.push_back(one.name);
@@ -101,4 +153,7 @@ NB_MODULE(_native, module) {
     module.def("top_k", &top_k, "rows"_a.noconvert(), "queries"_a.noconvert(), "mask"_a.none(),
                "out_rows"_a.noconvert(), "out_scores"_a.noconvert(), "out_counts"_a.noconvert(), "level"_a = "",
                "Fill the answers with the rows of the k largest dot products to each query, the best first.");
+    module.def("mean_rows", &mean_rows, "table"_a.noconvert(), "ids"_a.noconvert(), "offsets"_a.noconvert(),
+               "weights"_a.none(), "out"_a.noconvert(), "level"_a = "",
+               "Fill each row of out with the weighted mean of the rows of the table that its ids name.");
 }

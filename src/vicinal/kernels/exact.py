@@ -1,18 +1,21 @@
-"""The NumPy twin of the native exact top-k: the oracle of its tests, and what serves where no compiler was.
+"""The NumPy twins of the native kernels: the oracles of their tests, and what serves where no compiler was.
 
-Both add in the same order (the drawing is in ``exact.hpp``), so that they agree to the last bit.
+Both add in the same order (drawn in ``exact.hpp`` and ``mean_rows.hpp``), so that they agree to the last bit.
 Letters: N rows, Q queries, D components, K places.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vicinal.types import Floats, Mask, Rows
 
 LANES = 16
 PORTION_VALUES = 1 << 16
 """Products that are held at once: 256 KB, so that they stay in a processor's cache."""
+PORTION_ROWS = 1024
+"""Rows of one text that are added at once: a text of a million tokens needs no table of its own."""
 
 
 def top_k(rows: Floats, queries: Floats, mask: Mask | None, k: int) -> tuple[Rows, Floats, Rows]:
@@ -28,6 +31,30 @@ def top_k(rows: Floats, queries: Floats, mask: Mask | None, k: int) -> tuple[Row
         numbers[place, : len(best)] = allowed[best]
         scores[place, : len(best)] = found[best]
     return numbers, scores, counts
+
+
+def mean_rows(table: Floats, ids: NDArray[np.int32], offsets: Rows, weights: Floats | None) -> Floats:
+    """Return what ``vicinal.kernels.mean_rows`` returns, of arguments that it has checked."""
+    means = np.zeros((len(offsets) - 1, table.shape[1]), dtype=np.float32)
+    with np.errstate(all="ignore"):  # overflow is part of the contract
+        for text, (start, end) in enumerate(zip(offsets[:-1].tolist(), offsets[1:].tolist(), strict=True)):
+            if end > start:
+                means[text] = _row_sum(table, ids[start:end], None if weights is None else weights[start:end]) / (
+                    end - start
+                )
+    return means
+
+
+def _row_sum(table: Floats, ids: NDArray[np.int32], weights: Floats | None) -> NDArray[np.float64]:
+    """Return the weighted sum (D,) of some rows, added one after the other."""
+    total = np.zeros(table.shape[1], dtype=np.float64)
+    for start in range(0, len(ids), PORTION_ROWS):
+        portion = table[ids[start : start + PORTION_ROWS]].astype(np.float64)
+        if weights is not None:
+            portion *= weights[start : start + PORTION_ROWS, None]
+        portion[0] += total
+        total = np.add.accumulate(portion, axis=0)[-1]  # unlike a sum, it has one order
+    return total
 
 
 def _dot_products(rows: Floats, query: Floats, allowed: Rows) -> Floats:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vicinal.encode import Projection, apply, fit_pca, random_rotation
+from vicinal.encode import Projection, apply, fit_common, fit_pca, random_rotation
 from vicinal.errors import RangeError
 from vicinal.lifecycle import canary
 from vicinal.space import Encoder, Space, Vectors
@@ -32,16 +32,30 @@ def fit(store: Store, collection: str, *, dim: int, kind: str, seed: int) -> Pro
             return random_rotation(lane.space, dim, seed)
         view = store.view(snapshot, lane)
         rows = np.nonzero(view.alive)[0]
-        if len(rows) <= dim:
+        needed = 1 if kind == "common" else dim
+        if len(rows) <= needed:
             raise RangeError(
-                f"Collection {collection!r} has {len(rows)} vectors; fitting {dim} directions needs more than that. "
+                f"Collection {collection!r} has {len(rows)} vectors; fitting {needed} directions needs more than that. "
                 "Ask for fewer dimensions, or for a random rotation, which needs none.",
-                expected=f"> {dim}",
+                expected=f"> {needed}",
                 got=len(rows),
                 where="dim",
             )
         chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), FITTED_ROWS)).astype(np.int64)]
-        return fit_pca(Vectors(_gathered(view, chosen), lane.space), dim)
+        vectors = Vectors(_gathered(view, chosen), lane.space)
+        return _fit_common(vectors, dim) if kind == "common" else fit_pca(vectors, dim)
+
+
+def _fit_common(vectors: Vectors, dim: int) -> Projection:
+    """Return the projection without the common direction; it keeps all dimensions."""
+    if dim != vectors.dim:
+        raise RangeError(
+            f"Taking out what is common keeps all {vectors.dim} dimensions, and {dim} were asked for. Leave dim out.",
+            expected=vectors.dim,
+            got=dim,
+            where="dim",
+        )
+    return fit_common(vectors, centred=False)
 
 
 def project_collection(

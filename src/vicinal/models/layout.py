@@ -113,7 +113,7 @@ def matryoshka_of(config: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _static_pin(folder: Path, modules: list[Module], config: Mapping[str, Any]) -> Pin:
     """Return the pin of a table of token vectors: Model2Vec's layout, or a module of sentence-transformers."""
-    place = modules[0].path if modules and modules[0].kind == STATIC else ""
+    place = modules[0].path if modules and modules[0].kind == STATIC and modules[0].path != "." else ""
     files = [f"{place}/{name}" if place else name for name in (WEIGHTS, TOKENIZER)]
     missing = [name for name in files if not (folder / name).is_file()]
     if missing:

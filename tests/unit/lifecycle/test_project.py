@@ -85,6 +85,21 @@ def test_all_dimensions_keep_the_order(notes):
         assert np.allclose([hit.score for hit in before], [hit.score for hit in after], atol=1e-5)
 
 
+def test_what_is_common_is_taken_out(notes):
+    """All dimensions stay, and texts that shared one direction lie further apart."""
+    other = notes.project("other", kind="common")
+    assert other.space.dim == notes.space.dim
+    texts = TEXTS[:10]
+
+    def mean_cosine(encoder):
+        array = np.asarray(encoder.encode_documents(texts))
+        return float((array @ array.T).mean())
+
+    assert mean_cosine(other.encoder) < mean_cosine(notes.encoder) - 0.3
+    with pytest.raises(RangeError, match="keeps all 8"):
+        notes.project("third", kind="common", dim=4)
+
+
 def test_what_cannot_be_is_refused_and_nothing_is_made(db, notes):
     """A name that is taken, a dimension beyond, an unknown kind, too few vectors."""
     with pytest.raises(AlreadyExistsError):
