@@ -17,7 +17,7 @@ from vicinal._arrays import is_encodable, one_of, whole_number
 from vicinal.chunk import Chunker, sentences
 from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, ReadOnlyError, RecordNotFoundError, ShapeError
 from vicinal.index import ExactIndex
-from vicinal.lifecycle import WHOLE, Sources, canary, fit, prepare, project_collection, sync
+from vicinal.lifecycle import WHOLE, Sources, canary, fit, prepare, project_collection, projection_of, sync
 from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.search import Candidate, Columns, compile_filter, nearest
@@ -109,11 +109,9 @@ class Collection:
                 f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
                 where=self.name,
             )
-        loaded = encode.load_for(self.model, self.space, runtime=self._runtime)
-        if self.space.projection:
-            with self._store.snapshot() as snapshot:
-                content = snapshot.projection(self.space.projection)
-            loaded = encode.project(loaded, encode.Projection.from_bytes(content))
+        with self._store.snapshot() as snapshot:
+            projection = projection_of(snapshot, self.space)
+        loaded = encode.load_for(self.model, self.space, projection=projection, runtime=self._runtime)
         self.space.require(loaded.space, what=f"the model {self.model!r} as it loads now")
         return loaded
 

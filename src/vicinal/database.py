@@ -12,7 +12,7 @@ from vicinal.chunk import Chunker
 from vicinal.collection import Collection
 from vicinal.config import database_path
 from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
-from vicinal.lifecycle import WHOLE, canary
+from vicinal.lifecycle import WHOLE, canary, projection_of
 from vicinal.lifecycle.records import checked_id
 from vicinal.space import Encoder, Space
 from vicinal.store import Probe, Store
@@ -160,11 +160,9 @@ class Database:
 
     def _load_into(self, space: Space, model: str, runtime: str | None) -> Encoder:
         """Return the encoder of a model's name in the settings and the projection of a space."""
-        encoder = encode.load_for(model, space, runtime=runtime, named_by_user=True)
-        if not space.projection:
-            return encoder
         with self._store.snapshot() as snapshot:
-            return encode.project(encoder, encode.Projection.from_bytes(snapshot.projection(space.projection)))
+            projection = projection_of(snapshot, space)
+        return encode.load_for(model, space, projection=projection, runtime=runtime, named_by_user=True)
 
     @property
     def _base(self) -> Path:

@@ -67,7 +67,7 @@ def identity(name: str, *, speed: bool = True) -> dict[str, Any]:
     encoder = encode.load(name)
     encoder.encode_documents(["a"])
     first_s = time.perf_counter() - begun
-    told = {**told, "runtime": runtime_of(encoder), "space": mapping_of(encoder.space)}
+    told = {**told, "dim": encoder.space.dim, "runtime": runtime_of(encoder), "space": mapping_of(encoder.space)}
     return {**told, "speed": asdict(_speed(encoder, first_s))} if speed else told
 
 

@@ -86,6 +86,8 @@ def info(
         print_json(said)
         return
     for key, value in said.items():
+        if value in ("", (), [], None):
+            continue  # nothing is said
         lines = value.items() if isinstance(value, dict) else [("", value)]
         for place, (inner, one) in enumerate(lines):
             label = key if not place else ""

@@ -14,7 +14,7 @@ from vicinal import config
 from vicinal._arrays import one_of
 from vicinal.encode import cache, providers, static
 from vicinal.encode.encoder import OVERFLOWS, TextEncoder
-from vicinal.encode.shrink import Projection, cut
+from vicinal.encode.shrink import Projection, cut, project
 from vicinal.errors import DtypeError, UnknownNameError
 from vicinal.models import Pin, find, get
 from vicinal.space import Encoder, Space
@@ -133,8 +133,17 @@ def projections_of(encoder: Encoder) -> list[Projection]:
     return [*projections_of(getattr(encoder, "encoder", encoder)), projection]
 
 
-def load_for(name: str, space: Space, *, runtime: str | None = None, named_by_user: bool = False) -> Encoder:
-    """Return the encoder of a model in the settings that a space has: its overflow rule, prompts, weighting, dimension.
+def load_for(
+    name: str,
+    space: Space,
+    *,
+    projection: Projection | None = None,
+    runtime: str | None = None,
+    named_by_user: bool = False,
+) -> Encoder:
+    """Return the encoder of a model in the settings that a space has: overflow rule, prompts, weighting, dimension.
+
+    ``projection`` is the one that the space names; it stands behind all else.
 
     A name that was read from a database, which someone else may have written, gets no key sent to the server in it,
     unless VICINAL_KEY_HOSTS names that server; ``named_by_user`` says that the name was given in this program.
@@ -146,9 +155,15 @@ def load_for(name: str, space: Space, *, runtime: str | None = None, named_by_us
     VicinalError
         As ``load``.
     """
+    dim = space.dim if projection is None else projection.full_dim
+    loaded = _in_settings_of(space, name, dim, runtime=runtime, named_by_user=named_by_user)
+    return loaded if projection is None else project(loaded, projection)
+
+
+def _in_settings_of(space: Space, name: str, dim: int, *, runtime: str | None, named_by_user: bool) -> Encoder:
+    """Return the encoder with ``dim`` components; what a cut costs was told when the space was made."""
+    prompts = {"query": space.query_prompt, "document": space.document_prompt}
     if providers.is_provider(name):
-        prompts = {"query": space.query_prompt, "document": space.document_prompt}
-        dim = space.full_dim if space.projection else space.dim
         send_key = named_by_user or urlsplit(providers.parse(name).url).hostname in config.key_hosts()
         remote = _connected(name, space.overflow, dim, prompts, max_tokens=space.max_tokens, send_key=send_key)
         return _named(remote, name)
@@ -156,12 +171,10 @@ def load_for(name: str, space: Space, *, runtime: str | None = None, named_by_us
         name,
         overflow=space.overflow,  # type: ignore[arg-type]  # it was one when the space was made
         runtime=runtime,
-        prompts={"query": space.query_prompt, "document": space.document_prompt},
+        prompts=prompts,
         weighting=space.pooling if space.pooling == "sif" else None,
     )
-    if space.dim == space.full_dim or space.projection:
-        return encoder
-    return _named(cut(encoder, space.dim, trained=(space.dim,)), name)  # what it costs was told when it was made
+    return encoder if dim == encoder.space.dim else _named(cut(encoder, dim, trained=(dim,)), _NAMES[encoder])
 
 
 def cached(encoder: Encoder) -> Encoder:

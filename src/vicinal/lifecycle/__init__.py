@@ -7,7 +7,7 @@ Never: answers a question, or prints.
 """
 
 from vicinal.lifecycle.ingest import WHOLE, Prepared, digest_of_fields, digest_of_text, prepare
-from vicinal.lifecycle.project import fit, project_collection
+from vicinal.lifecycle.project import fit, project_collection, projection_of
 from vicinal.lifecycle.sync import Sources, sync
 
 __all__ = [
@@ -19,5 +19,6 @@ __all__ = [
     "fit",
     "prepare",
     "project_collection",
+    "projection_of",
     "sync",
 ]

@@ -18,6 +18,11 @@ FITTED_ROWS = 50_000
 RECORDS_AT_ONCE = 500
 
 
+def projection_of(snapshot: Snapshot, space: Space) -> Projection | None:
+    """Return the projection that a space names, as the database keeps it; None for a space without one."""
+    return Projection.from_bytes(snapshot.projection(space.projection)) if space.projection else None
+
+
 def fit(store: Store, collection: str, *, dim: int, kind: str, seed: int) -> Projection:
     """Return a projection of a collection's space: fitted on its own vectors, or drawn at random.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal.errors import ModelNotFoundError
-from vicinal.models import sources
+from vicinal.models import hub, sources
 from vicinal.models.names import get
 from vicinal.models.pins import BUILT_IN, Pin
 from vicinal.models.sources import FileCheck, Found
@@ -31,14 +31,16 @@ class ModelStatus:
 
 
 def known() -> list[ModelStatus]:
-    """Return every built-in model, and where it is found. Nothing is fetched.
+    """Return every built-in model, and those of the hub that were fetched before, and where each is found.
+
+    Nothing is fetched.
 
     Raises
     ------
     ModelLoadError
         A file is there and cannot be read.
     """
-    return [_status(pin) for pin in BUILT_IN]
+    return [_status(pin) for pin in (*BUILT_IN, *hub.all_locked())]
 
 
 def pull(name: str, progress: Progress | None = None) -> Found:

@@ -55,8 +55,19 @@ def is_repo(name: str) -> bool:
 
 def locked(name: str) -> Pin | None:
     """Return the pin of a repository that was fetched before; None without one, or where the lock is damaged."""
+    return _read(_lock_of(name))
+
+
+def all_locked() -> list[Pin]:
+    """Return the pins of all repositories that were fetched before, by name."""
+    found = (_read(path) for path in (config.cache_folder() / "pins").glob("*.json"))
+    return sorted((pin for pin in found if pin is not None), key=lambda pin: pin.name)
+
+
+def _read(path: Path) -> Pin | None:
+    """Return the pin that a lock holds, None if it is damaged."""
     with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
-        said = json.loads(_lock_of(name).read_bytes())
+        said = json.loads(path.read_bytes())
         known = {field.name for field in fields(Pin)}
         told = {key: tuple(value) if isinstance(value, list) else value for key, value in said["pin"].items()}
         if said["digest"] == _digest(said["pin"]) and set(told) <= known:

@@ -77,6 +77,18 @@ def test_a_projected_collection_opens_by_the_name_of_its_model(tmp_path):
         db.check()
 
 
+@pytest.mark.filterwarnings("ignore::vicinal.errors.DimensionWarning")
+def test_a_cut_collection_is_projected_and_opened_again(tmp_path):
+    """The cut stands before the projection, also when only the database says so."""
+    encoder = vicinal.load(str(write_model(tmp_path / "m", window=24)), dim=10, force=True)
+    with vicinal.open(tmp_path / "db") as db:
+        notes = db.collection("notes", model=encoder)
+        notes.add([{"id": str(n), "text": text} for n, text in enumerate(TEXTS)])
+        hits = [hit.id for hit in notes.project("small", dim=6).search("cat number")]
+    with vicinal.open(tmp_path / "db") as db:
+        assert [hit.id for hit in db.collection("small").search("cat number")] == hits
+
+
 def test_all_dimensions_keep_the_order(notes):
     """A rotation changes nothing but the axes."""
     turned = notes.project("turned", dim=8, kind="rotation", seed=3)

@@ -109,6 +109,14 @@ def test_offline_a_new_repository_is_not_asked_for(world, monkeypatch):
     assert not world.asked
 
 
+def test_what_was_fetched_is_listed(world):
+    """Beside the built-in models, with the place of its files."""
+    assert REPO not in [one.name for one in models.known()]
+    encode.load(REPO)
+    (listed,) = [one for one in models.known() if one.name == REPO]
+    assert (listed.source, listed.licence, listed.dim) == ("cache", "apache-2.0", 16)
+
+
 def test_telling_of_a_model_fetches_nothing(world):
     """info and verify of what was never fetched say how to fetch it."""
     with pytest.raises(ModelNotFoundError, match="never fetched"):
