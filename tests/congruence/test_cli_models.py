@@ -132,6 +132,7 @@ def test_a_second_database_is_filled_from_the_cache(place, run):
         patch.setattr(vicinal.encode.TextEncoder, "encode_documents", counted)
         status, said, _ = run("index", "docs", "-m", "one", "--db", "other", "--json")
     assert (status, said["new"]) == (0, 30)
+    assert (place / "cache/encodings").stat().st_mode & 0o077 == 0
     assert not [text for text in calls if text.startswith("cat number")]
     with vicinal.open("other") as db:
         assert [hit.score for hit in db.collection("main").search("dog")] == [hit.score for hit in first.search("dog")]

@@ -6,6 +6,7 @@ import atexit
 import functools
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -182,12 +183,14 @@ def cached(encoder: Encoder) -> Encoder:
     limit_bytes = config.encoding_cache_bytes()
     if not limit_bytes:
         return encoder
-    return cache.cached(encoder, _cache_of(config.cache_folder() / "encodings.sqlite", limit_bytes))
+    return cache.cached(encoder, _cache_of(config.cache_folder() / "encodings" / "cache.sqlite", limit_bytes))
 
 
 @functools.cache
 def _cache_of(path: Path, limit_bytes: int) -> cache.EncodingCache:
-    """Return the cache of encodings at a path: one for the process, closed at its end."""
+    """Return the cache of encodings at a path: one for the process, closed at its end, in a folder for this user alone."""
+    with suppress(OSError):  # it then says itself that it cannot be written
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     kept = cache.EncodingCache(path, limit_bytes=limit_bytes)
     atexit.register(kept.close)
     return kept
