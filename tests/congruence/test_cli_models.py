@@ -168,3 +168,19 @@ def test_vectors_of_the_facade_are_those_of_the_encoder(place):
         cached = np.asarray(notes.encoder.encode_documents(["cat", "dog"]))
         assert np.array_equal(cached, np.asarray(notes.encoder.encode_documents(["cat", "dog"])))
         assert np.abs(cached - np.asarray(vicinal.load("one").encode_documents(["cat", "dog"]))).max() < 1e-6
+
+
+def test_distill_makes_a_model_that_loads(place, run):
+    """From files or from a collection; the report is that of Python, and the model answers."""
+    status, said, err = run("distill", "one", "student", "docs", "--dim", "8", "--json")
+    assert status == 0, err
+    assert (said["dim"], said["complete"]) == (8, True)
+    assert said["speedup"] == pytest.approx(said["student_texts_per_s"] / said["teacher_texts_per_s"])
+    run("index", "docs", "-m", "one", "--json")
+    status, text, err = run("distill", "one", "other", "-c", "main", "--dim", "8")
+    assert status == 0, err
+    assert "times its teacher's" in text
+    status, said, _ = run("index", "docs", "-m", "student", "-c", "static", "--json")
+    assert (status, said["new"]) == (0, 30)
+    status, said, _ = run("distill", "one", "student", "docs", "--json")
+    assert said["error"]["code"] == "already_exists"

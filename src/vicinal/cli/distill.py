@@ -26,6 +26,8 @@ from vicinal.cli.output import (
 from vicinal.collection import Collection
 from vicinal.train import DistillReport
 
+DIM = 256
+
 
 def distill(
     teacher: Annotated[
@@ -36,7 +38,9 @@ def distill(
         list[str] | None,
         typer.Argument(help="Files and folders with texts like those to be searched; no labels.", show_default=False),
     ] = None,
-    dim: Annotated[int, typer.Option(help="Dimensions of the new model.")] = 256,
+    dim: Annotated[
+        int | None, typer.Option(help="Dimensions of the new model.", show_default="256, or the teacher's")
+    ] = None,
     words: Annotated[
         int | None, typer.Option(help="How many words of the texts become tokens of their own.", show_default="none")
     ] = None,
@@ -69,7 +73,7 @@ def distill(
                 encoder,
                 folder,
                 corpus=corpus,
-                dim=dim,
+                dim=min(DIM, encoder.space.dim) if dim is None else dim,
                 words=words,
                 texts=texts,
                 minutes=minutes,
