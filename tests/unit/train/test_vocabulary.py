@@ -9,7 +9,7 @@ import pytest
 
 from model_worlds import LETTERS, SPECIAL, tokenizer_rules, write_model
 from vicinal import encode
-from vicinal.errors import InputError, RangeError, UnsupportedError
+from vicinal.errors import InputError, ModelLoadError, RangeError, UnsupportedError
 from vicinal.train._tokenizers import Rules
 from vicinal.train.vocabulary import token_vectors, vocabulary_of
 
@@ -112,3 +112,9 @@ def test_a_head_behind_the_pooling_needs_words(network, monkeypatch):
     changed = type("Pin", (), {"heads": ("dense:2_Dense",)})()
     monkeypatch.setattr(network, "pin", changed)
     assert _made(network).ids is None
+
+
+def test_rules_that_are_none_have_a_name():
+    """What the tokenizers library cannot read is an error of ours."""
+    with pytest.raises(ModelLoadError, match="cannot be used"):
+        Rules({"model": {"type": "Chance"}})
