@@ -29,6 +29,13 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.randomly_reset_seed = False
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks for OpenVINO, so that it can be chosen where that is installed."""
+    for item in items:
+        if "openvino" in getattr(item, "fixturenames", ()):
+            item.add_marker("openvino")
+
+
 def pytest_report_header() -> str:
     """Print the seed, so that a failure can be repeated."""
     return f"vicinal: seed {SEED} for random and numpy.random; hypothesis profile {settings.get_current_profile_name()}"
