@@ -75,7 +75,7 @@ def distill(  # noqa: PLR0913 - each says what is made, and all but two go by na
         in twenty, up to 1,000, is held out.
     minutes : float, optional, 0 < minutes
         After so long the teacher is asked no more, and what it said is learnt from. The result then depends on the
-        machine; ``complete`` says so. The fit follows, a minute for 20,000 texts.
+        machine; ``complete`` says so. The fit follows, some seconds for 20,000 texts.
     seed : int, 0 <= seed
         What fixes the sample and its order: the same call gives the same file on the same machine.
     work : path, optional
