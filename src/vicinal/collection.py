@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -127,7 +128,15 @@ class Collection:
             made = canary.make(encoder)
             with suppress(ReadOnlyError), self._store.write() as transaction:
                 transaction.put_canary(self.space, made)
-        return encode.cached(encoder) if self.model else encoder
+        return encode.cached(encoder, proof=self._proof()) if self.model else encoder
+
+    def _proof(self) -> str:
+        """Return a digest of the probes' vectors where only they tell which model it is, ``""`` where digests of files do."""
+        if not self.space.weights.startswith("provider:"):
+            return ""
+        with self._store.snapshot() as snapshot:
+            probes = snapshot.canary(self.space)
+        return hashlib.sha256(b"".join(probe.vector.tobytes() for probe in probes)).hexdigest()
 
     @property
     def usage(self) -> dict[str, float] | None:
@@ -441,10 +450,10 @@ class Collection:
         target = checked_id(target, "target")
         one_of(kind, "kind", PROJECTIONS)
         projection = fit(self._store, self.name, dim=self.space.dim if dim is None else dim, kind=kind, seed=seed)
-        encoder = encode.project(self.encoder, projection)
+        encoder = encode.project(encode.uncached(self.encoder), projection)
         project_collection(self._store, self.name, target, projection, encoder=encoder, progress=progress)
         given = None if self.model else encoder
-        return Collection(self._store, target, base=self._base, encoder=given, runtime=self._runtime, proven=True)
+        return Collection(self._store, target, base=self._base, encoder=given, runtime=self._runtime)
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, and its last commit."""

@@ -142,6 +142,8 @@ class Database:
         name = checked_id(name, "name")
         if overflow is not None:
             one_of(overflow, "overflow", OVERFLOWS)
+        if model is not None and not isinstance(model, str):
+            model = encode.uncached(model)  # its canary asks the model, not the cache
         if create and name not in self.collections():
             return self._create(name, model, overflow, runtime)
         with self._store.snapshot() as snapshot:
@@ -156,6 +158,10 @@ class Database:
                 where=name,
             )
         encoder = self._load_into(lane.space, model, runtime) if isinstance(model, str) else model
+        if encoder is not None and lane.space.projection and not encoder.space.projection:
+            with self._store.snapshot() as snapshot:
+                projection = projection_of(snapshot, lane.space)
+            encoder = encoder if projection is None else encode.project(encoder, projection)
         return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime)
 
     def _load_into(self, space: Space, model: str, runtime: str | None) -> Encoder:
@@ -190,12 +196,13 @@ class Database:
         chunker = _chunker(encoder).id if space.overflow == "chunk" else WHOLE
         probes = self._probes(space, encoder, name)
         with self._store.write() as transaction:
-            if name not in transaction.collection_names():  # another process may have been faster
+            made = name not in transaction.collection_names()  # another process may have been faster
+            if made:
                 transaction.create_collection(name, model=encode.name_of(encoder), space=space, chunker=chunker)
                 transaction.put_canary(space, probes)
                 for projection in encode.projections_of(encoder):
                     transaction.put_projection(projection.digest, projection.to_bytes())
-        return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime, proven=True)
+        return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime, proven=made)
 
     def _probes(self, space: Space, encoder: Encoder, name: str) -> tuple[Probe, ...]:
         """Return the canary of a space: the one that the database has, if the encoder keeps it, else a new one."""

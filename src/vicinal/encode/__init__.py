@@ -6,6 +6,7 @@ Gives: float32 vectors (N, D) with their space, one for each text, in the order 
 Never: cuts a text in silence, lets a vector depend on its neighbours in the call, or writes to disk.
 """
 
+from vicinal.encode.cache import uncached
 from vicinal.encode.encoder import TextEncoder
 from vicinal.encode.function import FunctionEncoder
 from vicinal.encode.loading import cached, load, load_for, name_of, projections_of, usage_of
@@ -29,5 +30,6 @@ __all__ = [
     "projections_of",
     "quantize",
     "random_rotation",
+    "uncached",
     "usage_of",
 ]

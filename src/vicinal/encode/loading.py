@@ -90,7 +90,13 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
     >>> encoder.encode_queries(["cat", "kitten"]).shape
     (2, 384)
     """
+    if not isinstance(name, str):
+        raise DtypeError(
+            f"name must be a string, got {type(name).__name__}.", expected="str", got=type(name).__name__, where="name"
+        )
     one_of(overflow, "overflow", OVERFLOWS)
+    if weighting is not None:
+        one_of(weighting, "weighting", ("mean", "sif"))
     prompts = _checked_prompts(prompts)
     if providers.is_provider(name):
         return _named(_connected(name, overflow, dim, prompts), name)
@@ -178,12 +184,17 @@ def _in_settings_of(space: Space, name: str, dim: int, *, runtime: str | None, n
     return encoder if dim == encoder.space.dim else _named(cut(encoder, dim, trained=(dim,)), _NAMES[encoder])
 
 
-def cached(encoder: Encoder) -> Encoder:
-    """Return the encoder behind the cache of encodings that all programs of this user share, if there is to be one."""
+def cached(encoder: Encoder, *, proof: str = "") -> Encoder:
+    """Return the encoder behind the cache of encodings that all programs of this user share, if there is to be one.
+
+    ``proof`` tells a provider's model from another under its name; see ``vicinal.encode.cache.cached``.
+    """
     limit_bytes = config.encoding_cache_bytes()
     if not limit_bytes:
         return encoder
-    return cache.cached(encoder, _cache_of(config.cache_folder() / "encodings" / "cache.sqlite", limit_bytes))
+    return cache.cached(
+        encoder, _cache_of(config.cache_folder() / "encodings" / "cache.sqlite", limit_bytes), proof=proof
+    )
 
 
 @functools.cache

@@ -57,6 +57,8 @@ def _fits(encoder: Encoder, text: str) -> bool:
 def cosines(probes: Sequence[Probe], encoder: Encoder) -> Floats:
     """Return for each probe the cosine between the vector that is kept and the one that the encoder gives now.
 
+    Where vectors keep their length, it is multiplied with the ratio of the lengths, the shorter over the longer.
+
     Returns
     -------
     float32 array of shape (N,)
@@ -67,6 +69,9 @@ def cosines(probes: Sequence[Probe], encoder: Encoder) -> Floats:
     lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(kept, axis=1)
     both_zero = ~now.any(axis=1) & ~kept.any(axis=1)
     products = np.einsum("nd,nd->n", now, kept)
+    if not encoder.space.normalized:  # then the length counts as well: the shorter over the longer
+        spans = np.stack([np.linalg.norm(now, axis=1), np.linalg.norm(kept, axis=1)])
+        products = products * spans.min(axis=0) / np.maximum(spans.max(axis=0), np.finfo(np.float32).tiny)
     return np.asarray(np.where(both_zero, 1, products / np.maximum(lengths, np.finfo(np.float32).tiny)), np.float32)
 
 
@@ -88,7 +93,7 @@ def verify(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> Non
         f"The model that answers for collection {collection!r} is not the one that made its vectors: of {len(found)} probe "
         f"texts {off} lie elsewhere now, the worst at a cosine of {float(found.min()):.4f}. Nothing was written and nothing "
         "is answered, since old and new vectors cannot be compared. Bring the former model or runtime back, "
-        "or index the sources into a new collection.",
+        "or index the sources into a new database.",
         expected=f">= {LEAST_COSINE}",
         got=round(float(found.min()), 6),
         where=collection,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal.errors import ModelLoadError, VicinalError
-from vicinal.models.pins import WEIGHTS
+from vicinal.models.pins import WEIGHT_SUFFIXES, WEIGHTS
 from vicinal.models.protobuf import Field, fields
 from vicinal.models.runtimes import Gives, Running
 from vicinal.models.sources import Found
@@ -221,6 +221,7 @@ def _require_known(contents: Contents, path: Path, found: Found) -> None:
             posixpath.isabs(name)
             or "\\" in name
             or posixpath.normpath(posixpath.join(place, name)) not in found.pin.files
+            or not name.endswith(WEIGHT_SUFFIXES)  # what the space's digest of the weights covers
         ):
             raise _refused(path, f"its weights are said to be in {name!r}, which is no pinned file of the model")
 

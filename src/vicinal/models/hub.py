@@ -55,7 +55,8 @@ def is_repo(name: str) -> bool:
 
 def locked(name: str) -> Pin | None:
     """Return the pin of a repository that was fetched before; None without one, or where the lock is damaged."""
-    return _read(_lock_of(name))
+    pin = _read(_lock_of(name))
+    return pin if pin is not None and pin.name == name else None
 
 
 def all_locked() -> list[Pin]:
@@ -66,7 +67,7 @@ def all_locked() -> list[Pin]:
 
 def _read(path: Path) -> Pin | None:
     """Return the pin that a lock holds, None if it is damaged."""
-    with suppress(OSError, ValueError, TypeError, KeyError, RecursionError):
+    with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         said = json.loads(path.read_bytes())
         known = {field.name for field in fields(Pin)}
         told = {key: tuple(value) if isinstance(value, list) else value for key, value in said["pin"].items()}
@@ -185,7 +186,7 @@ def _named(pin: Pin, name: str, repo: str, listing: Listing) -> Pin:
 
 def _lock_of(name: str) -> Path:
     """Return where the lock of a name lies."""
-    return config.cache_folder() / "pins" / f"{hashlib.sha256(name.lower().encode()).hexdigest()[:32]}.json"
+    return config.cache_folder() / "pins" / f"{hashlib.sha256(name.encode()).hexdigest()[:32]}.json"
 
 
 def _digest(pin: object) -> str:

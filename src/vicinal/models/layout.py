@@ -77,6 +77,7 @@ def pin_of(folder: Path) -> Pin:
     config = read_json_if_there(folder / CONFIG)
     if config.get("model_type") == "model2vec" or (modules and modules[0].kind == STATIC):
         return _static_pin(folder, modules, config)
+    _require_plain(folder, modules)
     onnx = _onnx_file(folder)
     _require_files(folder, onnx)
     foreign = _foreign(folder, modules)
@@ -133,6 +134,25 @@ def _static_pin(folder: Path, modules: list[Module], config: Mapping[str, Any]) 
         matryoshka=matryoshka_of(config),
         folder=str(folder),
     )
+
+
+def _require_plain(folder: Path, modules: list[Module]) -> None:
+    """Refuse what would change the network beside its own settings, and a network that lies elsewhere in the folder."""
+    told = read_json_if_there(folder / WINDOW)
+    changing = sorted(name for name, value in told.items() if name.endswith(("_args", "_kwargs")) and value)
+    if changing:
+        raise ModelLoadError(
+            f"{folder / WINDOW} changes the network by {', '.join(changing)}, which is not supported. "
+            f"Write its settings into {CONFIG}.",
+            got=", ".join(changing),
+            where=str(folder / WINDOW),
+        )
+    if modules and modules[0].kind == "Transformer" and modules[0].path not in {"", "."}:
+        raise ModelLoadError(
+            f"The network of {folder} lies in {modules[0].path!r}, which is not supported. Move its files up into the folder.",
+            got=modules[0].path,
+            where=str(folder / MODULES),
+        )
 
 
 def _onnx_file(folder: Path) -> str:
@@ -221,7 +241,9 @@ def _foreign_settings(folder: Path, modules: list[Module]) -> str:
 
 
 def _pooling_file(modules: list[Module]) -> str:
-    return next((f"{module.path}/{CONFIG}" for module in modules if module.kind == "Pooling"), f"1_Pooling/{CONFIG}")
+    return next(
+        (str(Path(module.path) / CONFIG) for module in modules if module.kind == "Pooling"), f"1_Pooling/{CONFIG}"
+    )
 
 
 def _pooling(folder: Path, modules: list[Module]) -> str:

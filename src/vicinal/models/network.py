@@ -256,9 +256,12 @@ def _graph(found: Found, description: str, weights_file: str, write: Callable[[]
 
 
 def _graph_folders(found: Found) -> list[Path]:
-    """Return where a graph may be kept: beside the model, else in the cache; an installed wheel is not added to."""
-    cached = config.cache_folder() / "graphs"
-    return [cached] if found.source == "installed" else [found.folder, cached]
+    """Return where a graph may be kept: with a model that this program put into its cache, else beside those.
+
+    Never in a folder that came from elsewhere: a graph that lay there already would be run under the model's name.
+    """
+    graphs = config.cache_folder() / "graphs"
+    return [found.folder, graphs] if found.source in {"cache", "wheel", "hub"} else [graphs]
 
 
 def _kept(folder: Path, stem: str) -> bytes | None:

@@ -180,7 +180,12 @@ def upgrade(connection: sqlite3.Connection) -> None:
     """Bring a database of an older format to the present one, in one transaction; nothing if it is."""
     if version_of(connection) == FORMAT_VERSION:
         return
-    connection.executescript(f"BEGIN IMMEDIATE; {SINCE_VERSION_2} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
+    try:
+        connection.executescript(f"BEGIN IMMEDIATE; {SINCE_VERSION_2} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def create(path: Path, database: bytes, crc: int) -> None:

@@ -231,8 +231,10 @@ def test_the_digest_by_hand():
     import json  # noqa: PLC0415 - for this test alone
 
     toy = ToyEncoder()
-    head = json.dumps(["vicinal-encoding-1", toy.space.canonical(), "", "query"]).encode() + b"\0"
-    assert _digests(_head(toy, "query"), ["é"]) == [hashlib.blake2b(head + "é".encode(), digest_size=16).digest()]
+    head = json.dumps(["vicinal-encoding-1", toy.space.canonical(), "", "a proof", "query"]).encode() + b"\0"
+    assert _digests(_head(toy, "query", "a proof"), ["é"]) == [
+        hashlib.blake2b(head + "é".encode(), digest_size=16).digest()
+    ]
 
 
 def test_bits_come_back(cache):

@@ -11,6 +11,8 @@ import pytest
 
 import vicinal
 from model_worlds import write_model
+from vicinal.encode.cache import EncodingCache
+from vicinal.encode.cache import cached as cached_by
 from vicinal.errors import CanaryMismatchError, CorruptStoreError
 from vicinal.lifecycle import canary
 from vicinal.space import Vectors
@@ -176,3 +178,36 @@ def test_a_database_without_a_canary_gets_one(folder):
         with pytest.raises(CanaryMismatchError):
             db.collection("notes", model=ToyEncoder()).search("cat")
         db.check()
+
+
+def test_where_vectors_keep_their_length_it_counts(tmp_path):
+    """A thousand times longer is another model, though each probe has the same direction."""
+
+    def made(factor):
+        def counted(texts):
+            return [[factor * (1 + text.count(letter)) for letter in "aeiou"] for text in texts]
+
+        return vicinal.FunctionEncoder(counted, name="counts", version="1", dim=5, normalized=False)
+
+    probes = canary.make(made(1))
+    canary.verify(probes, made(1), collection="notes")
+    with pytest.raises(CanaryMismatchError):
+        canary.verify(probes, made(1000), collection="notes")
+
+
+def test_an_encoder_behind_the_cache_is_asked_itself(folder, tmp_path):
+    """Vectors out of the cache would prove whatever they were of."""
+    with EncodingCache(tmp_path / "cache.sqlite", limit_bytes=1 << 20) as kept:
+        cached_by(ToyEncoder(), kept).encode_documents([text for _, text in canary.TEXTS])
+        swapped = cached_by(Swapped(), kept)
+        with vicinal.open(folder) as db, pytest.raises(CanaryMismatchError):
+            db.collection("notes", model=swapped).search("cat")
+
+
+def test_a_projected_collection_of_ones_own_encoder_opens_with_that_encoder(folder):
+    """The projection is in the database, and is put behind the encoder that is given again."""
+    with vicinal.open(folder) as db:
+        notes = db.collection("notes", model=ToyEncoder())
+        notes.project("turned", kind="rotation")
+    with vicinal.open(folder) as db:
+        assert db.collection("turned", model=ToyEncoder()).search("cat").items

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import numpy as np
@@ -20,8 +21,8 @@ MASK = np.array([[1, 1, 1], [1, 1, 0]])
 
 @pytest.fixture
 def found(model, pin):
-    """Return the small model as found in a folder."""
-    return Found(pin=pin, folder=model, source="folder")
+    """Return the small model as found in the cache."""
+    return Found(pin=pin, folder=model, source="cache")
 
 
 def _graphs(folder):
@@ -94,6 +95,19 @@ def test_a_folder_of_links_is_a_model_too(found, model, pin, tmp_path):
     assert np.array_equal(Network(linked, threads=1)(IDS, MASK), expected)
 
 
+def test_a_graph_that_came_with_a_folder_is_never_run(found, model, pin, cache):
+    """Its name tells its own content only: another network under the model's name would have the model's space."""
+    expected = Network(found, threads=1)(IDS, MASK)
+    (kept,) = _graphs(model)
+    planted = kept.read_bytes().replace(b"Add", b"Sub", 1)
+    stem = kept.name.rpartition("-")[0]
+    (model / f"{stem}-{hashlib.sha256(planted).hexdigest()[:32]}.onnx").write_bytes(planted)
+    kept.unlink()
+    foreign = Found(pin=pin, folder=model, source="folder")
+    assert np.array_equal(Network(foreign, threads=1)(IDS, MASK), expected)
+    assert len(_graphs(cache / "graphs")) == 1
+
+
 def test_an_installed_wheel_is_not_written_to(found, model, pin, cache):
     """What a package manager installed stays as it is."""
     Network(Found(pin=pin, folder=model, source="installed"), threads=1)
@@ -113,9 +127,9 @@ def test_without_a_place_for_the_graph_the_network_runs_all_the_same(found, monk
 
 def test_models_in_one_folder_after_another_do_not_share_a_graph(model, tmp_path):
     """A graph is kept under what it was written of: other settings, another graph."""
-    first = Network(Found(pin=pin_for(model), folder=model, source="folder"), threads=1)(IDS, MASK)
+    first = Network(Found(pin=pin_for(model), folder=model, source="cache"), threads=1)(IDS, MASK)
     write_model(model, hidden_act="relu")
-    second = Network(Found(pin=pin_for(model), folder=model, source="folder"), threads=1)(IDS, MASK)
+    second = Network(Found(pin=pin_for(model), folder=model, source="cache"), threads=1)(IDS, MASK)
     assert np.abs(first - second).max() > 1e-3
     assert len(_graphs(model)) == 2
 

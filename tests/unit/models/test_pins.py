@@ -229,3 +229,22 @@ def test_a_window_that_is_no_number_is_refused(tmp_path, window):
     (folder / layout.WINDOW).write_text(json.dumps({"max_seq_length": window}))
     with pytest.raises(ModelLoadError, match="max_seq_length"):
         names.get(str(folder))
+
+
+@pytest.mark.parametrize("name", ["config_args", "model_kwargs"])
+def test_settings_that_change_the_network_beside_its_own_are_refused(tmp_path, name):
+    """They would change vectors without a trace in the space."""
+    folder = write_model(tmp_path / "m")
+    (folder / layout.WINDOW).write_text(json.dumps({"max_seq_length": 10, name: {"num_hidden_layers": 1}}))
+    with pytest.raises(ModelLoadError, match=name):
+        names.get(str(folder))
+
+
+def test_a_network_in_a_folder_of_its_own_is_refused(tmp_path):
+    """Other weights may lie above it."""
+    folder = write_model(tmp_path / "m")
+    steps = [("Transformer", "0_Transformer"), ("Pooling", "1_Pooling")]
+    told = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in steps]
+    (folder / "modules.json").write_text(json.dumps(told))
+    with pytest.raises(ModelLoadError, match="0_Transformer"):
+        names.get(str(folder))

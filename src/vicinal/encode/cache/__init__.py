@@ -6,7 +6,7 @@ Gives: the vectors that the encoder gave for them, now or before.
 Never: stores a text, gives a vector that is not the encoder's, or fails because of its file: it can all be encoded again.
 """
 
-from vicinal.encode.cache.cached import cached
+from vicinal.encode.cache.cached import cached, uncached
 from vicinal.encode.cache.store import CacheInfo, EncodingCache
 
-__all__ = ["CacheInfo", "EncodingCache", "cached"]
+__all__ = ["CacheInfo", "EncodingCache", "cached", "uncached"]

@@ -22,7 +22,7 @@ BLOCK_TEXTS = 4096
 """Texts that are encoded between two writes: what a kill loses at most."""
 
 
-def cached(encoder: Encoder, cache: EncodingCache) -> Encoder:
+def cached(encoder: Encoder, cache: EncodingCache, *, proof: str = "") -> Encoder:
     """Return an encoder that encodes what the cache does not know, and lets it know.
 
     Parameters
@@ -31,6 +31,9 @@ def cached(encoder: Encoder, cache: EncodingCache) -> Encoder:
         Any, wrapped ones too. What it says of its runtime (an attribute ``runtime``) is a part of each digest.
     cache : EncodingCache
         May be shared by encoders of many spaces.
+    proof : str
+        What tells this encoder from another of the same space, where the space cannot: a digest of the vectors of
+        probe texts, for a provider's model. A part of each digest.
 
     Returns
     -------
@@ -38,16 +41,21 @@ def cached(encoder: Encoder, cache: EncodingCache) -> Encoder:
         Of the same space, with the same vectors, counts of cut texts and errors. ``.encoder`` is the one within:
         probe texts that are to find out what the model gives now must be given to that one.
     """
-    return _Cached(encoder, cache)
+    return _Cached(encoder, cache, proof)
+
+
+def uncached(encoder: Encoder) -> Encoder:
+    """Return the encoder within, the one that calls its model for every text; any other encoder as it is."""
+    return uncached(encoder.encoder) if isinstance(encoder, _Cached) else encoder
 
 
 class _Cached:
     """An encoder that asks a cache first."""
 
-    def __init__(self, encoder: Encoder, cache: EncodingCache) -> None:
+    def __init__(self, encoder: Encoder, cache: EncodingCache, proof: str = "") -> None:
         self.encoder = encoder
         self.cache = cache
-        self._heads = {role: _head(encoder, role) for role in ("query", "document")}
+        self._heads = {role: _head(encoder, role, proof) for role in ("query", "document")}
 
     @property
     def space(self) -> Space:
@@ -155,10 +163,10 @@ class _Report:
             self._progress(done, self._total)
 
 
-def _head(encoder: Encoder, role: str) -> bytes:
+def _head(encoder: Encoder, role: str, proof: str = "") -> bytes:
     """Return what stands before a text when its digest is taken: all else that its vector depends on."""
     runtime = str(getattr(encoder, "runtime", ""))
-    return json.dumps(["vicinal-encoding-1", encoder.space.canonical(), runtime, role]).encode() + b"\0"
+    return json.dumps(["vicinal-encoding-1", encoder.space.canonical(), runtime, proof, role]).encode() + b"\0"
 
 
 def _digests(head: bytes, texts: Iterable[str]) -> list[bytes]:

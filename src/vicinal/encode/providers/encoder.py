@@ -77,7 +77,7 @@ class RemoteEncoder:
     @property
     def runtime(self) -> str:
         """Where the vectors are made."""
-        return f"remote {self._client.name.host}"
+        return f"remote {self._client.name.url}"
 
     @property
     def usage(self) -> Usage:

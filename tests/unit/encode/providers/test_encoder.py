@@ -109,7 +109,7 @@ def test_an_encoder_says_what_it_is_and_closes(openai, connect):
     """Its name opens it again; a closed one opens a new connection."""
     with connect(openai) as encoder:
         assert encoder.name == openai.name
-        assert encoder.runtime == f"remote 127.0.0.1:{openai.port}"
+        assert encoder.runtime == f"remote {openai.url}"
         assert repr(encoder) == f"RemoteEncoder({openai.name}, dim=8)"
     assert encoder.encode_queries(["cat"]).shape == (1, 8)
 

@@ -184,7 +184,7 @@ def _other(value):
 def test_a_model_of_each_family_becomes_a_network(tmp_path, family):
     """From a folder in the hub's layout: the window is taken, ids give token vectors, the graph is kept."""
     folder = write_family(tmp_path / "model", family, window=20)
-    network = Network(Found(pin=pin_of(folder), folder=folder, source="folder"), threads=1)
+    network = Network(Found(pin=pin_of(folder), folder=folder, source="cache"), threads=1)
     assert network(np.ones((2, 20), np.int64), np.ones((2, 20), np.int64)).shape == (2, 20, network.dim)
     assert len(list(folder.glob("*.onnx"))) == 1
 
