@@ -1,7 +1,7 @@
 """Kinds of transformer networks: what ``config.json`` says, checked, and the operations written from it.
 
-Each kind has its file: ``describe`` takes the settings and gives a frozen description, ``write`` gives its graph,
-and ``plain`` has the same network in NumPy. What kinds share is in ``blocks``, ``settings`` and ``weights``.
+Each kind has its file: ``read`` takes the settings and gives a frozen description, ``shapes`` says what its weights
+are, ``write`` gives its graph, and ``plain`` has the same network in NumPy. What kinds share is in ``blocks``, ``settings`` and ``weights``.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from vicinal.errors import ModelLoadError
-from vicinal.models.families import bert, decoder, modernbert, nomic
+from vicinal.models.families import bert, decoder, modernbert, nomic, weights
 from vicinal.models.safetensors import Tensor
 
 __all__ = ["KNOWN", "Description", "describe", "write"]
@@ -60,7 +60,9 @@ def describe(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Descri
     ModelLoadError
         The kind of network is unknown, the settings ask for what is not written here, or the weights do not fit.
     """
-    found: Description = _family(config).describe(config, tensors)
+    family = _family(config)
+    found: Description = family.read(config, tensors)
+    weights.require(tensors, family.shapes(found))
     return found
 
 

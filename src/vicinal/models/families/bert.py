@@ -164,21 +164,14 @@ class Bert:
         )
 
 
-def describe(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Bert:
-    """Return the network that the settings describe, each weight checked to be there in its shape.
+def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Bert:
+    """Return the network that the settings describe; of the weights only the names are looked at.
 
     Raises
     ------
     ModelLoadError
-        The settings ask for something else than is written here, or a weight is missing or of another shape.
+        The settings ask for something else than is written here.
     """
-    network = read(config, tensors)
-    weights.require(tensors, shapes(network))
-    return network
-
-
-def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Bert:
-    """Return the network that the settings describe; of the weights only the names are looked at."""
     kind = config.get("model_type", "bert")
     if not isinstance(kind, str) or kind not in KINDS:
         raise settings.refused("model_type", ", ".join(KINDS), kind)

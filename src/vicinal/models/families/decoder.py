@@ -60,21 +60,14 @@ class Decoder:
         )
 
 
-def describe(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Decoder:
-    """Return the network that the settings describe, each weight checked to be there in its shape.
+def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Decoder:
+    """Return the network that the settings describe; of the weights only the names are looked at.
 
     Raises
     ------
     ModelLoadError
-        The settings ask for something else than is written here, or a weight is missing or of another shape.
+        The settings ask for something else than is written here.
     """
-    network = read(config, tensors)
-    weights.require(tensors, shapes(network))
-    return network
-
-
-def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Decoder:
-    """Return the network that the settings describe; of the weights only the names are looked at."""
     settings.require(config, REQUIRED)
     layers = settings.size(config, "num_hidden_layers", high=settings.MAX_LAYERS)
     if config.get("layer_types") not in (None, [FULL] * layers):

@@ -76,21 +76,14 @@ class ModernBert:
         )
 
 
-def describe(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ModernBert:
-    """Return the network that the settings describe, each weight checked to be there in its shape.
+def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ModernBert:
+    """Return the network that the settings describe; of the weights only the names are looked at.
 
     Raises
     ------
     ModelLoadError
-        The settings ask for something else than is written here, or a weight is missing or of another shape.
+        The settings ask for something else than is written here.
     """
-    network = read(config, tensors)
-    weights.require(tensors, shapes(network))
-    return network
-
-
-def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> ModernBert:
-    """Return the network that the settings describe; of the weights only the names are looked at."""
     settings.require(config, REQUIRED)
     layers = settings.size(config, "num_hidden_layers", high=settings.MAX_LAYERS)
     hidden, heads = settings.size(config, "hidden_size"), settings.size(config, "num_attention_heads")

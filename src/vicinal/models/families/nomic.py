@@ -143,21 +143,14 @@ class Nomic:
         return PUBLISHED if self.published else NEWER
 
 
-def describe(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Nomic:
-    """Return the network that the settings describe, each weight checked to be there in its shape.
+def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Nomic:
+    """Return the network that the settings describe; of the weights only names are looked at, and the rounded size.
 
     Raises
     ------
     ModelLoadError
-        The settings ask for something else than is written here, or a weight is missing or of another shape.
+        The settings ask for something else than is written here.
     """
-    network = read(config, tensors)
-    weights.require(tensors, shapes(network))
-    return network
-
-
-def read(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Nomic:
-    """Return the network that the settings describe; of the weights only names are looked at, and the rounded size."""
     settings.require(config, REQUIRED)
     prefix = weights.prefix_of(tensors, PREFIXES, WORDS)
     published = f"{prefix}{PUBLISHED.words_norm}.weight" in tensors

@@ -9,6 +9,7 @@ from family_worlds import config_of
 from family_worlds import random_weights as family_weights
 from model_worlds import CONFIG, network_of, random_weights, write_safetensors
 from vicinal.errors import ModelLoadError
+from vicinal.models import families
 from vicinal.models._onnxruntime import Session
 from vicinal.models.families import bert, plain
 from vicinal.models.safetensors import read_header
@@ -21,7 +22,7 @@ def _session(folder, config, *, seed=0, prefix="", dtype=np.float32):
     weights = {name: array.astype(dtype) for name, array in random_weights(config, seed=seed, prefix=prefix).items()}
     write_safetensors(folder / "model.safetensors", weights)
     tensors = read_header(folder / "model.safetensors")
-    network = bert.describe(config, tensors)
+    network = families.describe(config, tensors)
     plain_weights = {name: array.astype(np.float32) for name, array in weights.items()}
     return Session(bert.write(network, tensors, "model.safetensors"), folder), network, plain_weights
 
@@ -111,7 +112,7 @@ def test_the_same_network_is_written_in_the_same_bytes(tmp_path):
 def test_settings_of_another_network_are_refused_by_name(changes, name):
     """The message and ``where`` name the setting."""
     with pytest.raises(ModelLoadError, match=name) as caught:
-        bert.describe(CONFIG | changes, {})
+        families.describe(CONFIG | changes, {})
     assert caught.value.where == name
 
 
@@ -126,7 +127,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, change):
         weights[name] = weights[name].T.copy()
     write_safetensors(tmp_path / "w", weights)
     with pytest.raises(ModelLoadError, match=name) as caught:
-        bert.describe(CONFIG, read_header(tmp_path / "w"))
+        families.describe(CONFIG, read_header(tmp_path / "w"))
     assert caught.value.expected == (16, 32)
     assert caught.value.got == (None if change == "missing" else (32, 16))
 
@@ -146,7 +147,7 @@ def test_weights_that_do_not_fit_are_refused_by_name(tmp_path, change):
 def test_settings_of_the_kin_are_refused_by_name(family, changes, name):
     """Each kind is asked by its own names of settings."""
     with pytest.raises(ModelLoadError, match=name) as caught:
-        bert.describe(config_of(family, **changes), {})
+        families.describe(config_of(family, **changes), {})
     assert caught.value.where == name
 
 
@@ -156,7 +157,7 @@ def _kin(folder, family, **changes):
     weights = family_weights(family, config)
     write_safetensors(folder / "w", weights)
     tensors = read_header(folder / "w")
-    network = bert.describe(config, tensors)
+    network = families.describe(config, tensors)
     return Session(bert.write(network, tensors, "w"), folder), network, weights
 
 
@@ -215,7 +216,7 @@ def test_weights_under_the_names_of_older_checkpoints_are_found(tmp_path):
     }
     write_safetensors(tmp_path / "w", old)
     tensors = read_header(tmp_path / "w")
-    network = bert.describe(CONFIG, tensors)
+    network = families.describe(CONFIG, tensors)
     ids, mask = _batch([6], CONFIG["vocab_size"])
     got = Session(bert.write(network, tensors, "w"), tmp_path).run(ids, mask)
     assert np.abs(got - plain.tokens(network, weights, ids, mask)).max() < TOLERANCE

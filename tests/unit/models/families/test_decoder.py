@@ -8,6 +8,7 @@ import pytest
 from family_worlds import config_of, random_weights
 from model_worlds import write_safetensors
 from vicinal.errors import ModelLoadError
+from vicinal.models import families
 from vicinal.models._onnxruntime import Session
 from vicinal.models.families import decoder, plain
 from vicinal.models.safetensors import read_header
@@ -20,7 +21,7 @@ def _built(folder, config):
     weights = random_weights("qwen3", config)
     write_safetensors(folder / "w", weights)
     tensors = read_header(folder / "w")
-    network = decoder.describe(config, tensors)
+    network = families.describe(config, tensors)
     return Session(decoder.write(network, tensors, "w"), folder), network, weights
 
 
@@ -80,5 +81,5 @@ def test_the_base_is_read_in_either_place():
 def test_settings_of_another_network_are_refused_by_name(changes, name):
     """The message and ``where`` name the setting."""
     with pytest.raises(ModelLoadError, match=name) as caught:
-        decoder.describe(config_of("qwen3", **changes), {})
+        families.describe(config_of("qwen3", **changes), {})
     assert caught.value.where == name

@@ -8,6 +8,7 @@ import pytest
 from family_worlds import config_of, random_weights
 from model_worlds import write_safetensors
 from vicinal.errors import ModelLoadError
+from vicinal.models import families
 from vicinal.models._onnxruntime import Session
 from vicinal.models.families import modernbert, plain
 from vicinal.models.safetensors import read_header
@@ -21,7 +22,7 @@ def _built(folder, config):
     weights = random_weights("modernbert", config)
     write_safetensors(folder / "w", weights)
     tensors = read_header(folder / "w")
-    network = modernbert.describe(config, tensors)
+    network = families.describe(config, tensors)
     return Session(modernbert.write(network, tensors, "w"), folder), network, weights
 
 
@@ -137,5 +138,5 @@ def test_each_option_is_built(tmp_path, changes):
 def test_settings_of_another_network_are_refused_by_name(changes, name):
     """The message and ``where`` name the setting."""
     with pytest.raises(ModelLoadError, match=name) as caught:
-        modernbert.describe(config_of("modernbert", **changes), {})
+        families.describe(config_of("modernbert", **changes), {})
     assert caught.value.where == name

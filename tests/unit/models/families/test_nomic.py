@@ -8,6 +8,7 @@ import pytest
 from family_worlds import config_of, random_weights
 from model_worlds import write_safetensors
 from vicinal.errors import ModelLoadError
+from vicinal.models import families
 from vicinal.models._onnxruntime import Session
 from vicinal.models.families import nomic, plain
 from vicinal.models.safetensors import read_header
@@ -20,7 +21,7 @@ def _built(folder, config, weights):
     folder.mkdir(exist_ok=True)
     write_safetensors(folder / "w", weights)
     tensors = read_header(folder / "w")
-    network = nomic.describe(config, tensors)
+    network = families.describe(config, tensors)
     return Session(nomic.write(network, tensors, "w"), folder), network
 
 
@@ -140,7 +141,7 @@ def test_each_option_is_built(tmp_path, changes):
 def test_settings_of_another_network_are_refused_by_name(changes, name):
     """Among them the mixture of experts of the second version."""
     with pytest.raises(ModelLoadError, match=name) as caught:
-        nomic.describe(config_of("nomic_bert", **changes), {})
+        families.describe(config_of("nomic_bert", **changes), {})
     assert caught.value.where == name
 
 
@@ -159,5 +160,5 @@ def test_settings_of_another_network_are_refused_by_name(changes, name):
 def test_rotations_of_another_kind_are_refused_by_name(rope, name):
     """A scaling that is not known here would give other vectors without a word."""
     with pytest.raises(ModelLoadError, match=name) as caught:
-        nomic.describe(config_of("nomic_bert_newer", rope_parameters=rope), {})
+        families.describe(config_of("nomic_bert_newer", rope_parameters=rope), {})
     assert caught.value.where == name
