@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -120,23 +119,13 @@ class Collection:
         """Return the encoder once its canary lies where it lay; a collection from before there were canaries gets one."""
         with self._store.snapshot() as snapshot:
             probes = snapshot.canary(self.space)
-        if self._is_proven:
-            pass  # it has just made this collection, and its canary
-        elif probes:
-            canary.verify(probes, encoder, collection=self.name)
-        elif not self._store.read_only:
-            made = canary.make(encoder)
-            with suppress(ReadOnlyError), self._store.write() as transaction:
-                transaction.put_canary(self.space, made)
-        return encode.cached(encoder, proof=self._proof()) if self.model else encoder
-
-    def _proof(self) -> str:
-        """Return a digest of the probes' vectors where only they tell which model it is, ``""`` where digests of files do."""
-        if not self.space.weights.startswith("provider:"):
-            return ""
-        with self._store.snapshot() as snapshot:
-            probes = snapshot.canary(self.space)
-        return hashlib.sha256(b"".join(probe.vector.tobytes() for probe in probes)).hexdigest()
+        if not (self._is_proven and probes):  # else it has just made this collection, and its canary
+            found = canary.settle(self._store, encoder, collection=self.name)
+            if not probes and not self._store.read_only:
+                with suppress(ReadOnlyError), self._store.write() as transaction:
+                    transaction.put_canary(self.space, found)
+            probes = found
+        return encode.cached(encoder, proof=canary.proof_of(probes, self.space)) if self.model else encoder
 
     @property
     def usage(self) -> dict[str, float] | None:
@@ -452,8 +441,7 @@ class Collection:
         projection = fit(self._store, self.name, dim=self.space.dim if dim is None else dim, kind=kind, seed=seed)
         encoder = encode.project(encode.uncached(self.encoder), projection)
         project_collection(self._store, self.name, target, projection, encoder=encoder, progress=progress)
-        given = None if self.model else encoder
-        return Collection(self._store, target, base=self._base, encoder=given, runtime=self._runtime)
+        return Collection(self._store, target, base=self._base, encoder=encoder, runtime=self._runtime, proven=True)
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, and its last commit."""

@@ -15,7 +15,7 @@ from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, Space
 from vicinal.lifecycle import WHOLE, canary, projection_of
 from vicinal.lifecycle.records import checked_id
 from vicinal.space import Encoder, Space
-from vicinal.store import Probe, Store
+from vicinal.store import Store
 from vicinal.types import Overflow
 
 FOLDER_NAME = ".vicinal"
@@ -194,7 +194,7 @@ class Database:
                 where=name,
             )
         chunker = _chunker(encoder).id if space.overflow == "chunk" else WHOLE
-        probes = self._probes(space, encoder, name)
+        probes = canary.settle(self._store, encoder, collection=name)
         with self._store.write() as transaction:
             made = name not in transaction.collection_names()  # another process may have been faster
             if made:
@@ -203,13 +203,6 @@ class Database:
                 for projection in encode.projections_of(encoder):
                     transaction.put_projection(projection.digest, projection.to_bytes())
         return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime, proven=made)
-
-    def _probes(self, space: Space, encoder: Encoder, name: str) -> tuple[Probe, ...]:
-        """Return the canary of a space: the one that the database has, if the encoder keeps it, else a new one."""
-        with self._store.snapshot() as snapshot:
-            kept = snapshot.canary(space)
-        canary.verify(kept, encoder, collection=name)
-        return kept or canary.make(encoder)
 
     def info(self) -> dict[str, Any]:
         """Return what the database holds: its path, its bytes on disk, and what each collection is."""

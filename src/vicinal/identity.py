@@ -10,7 +10,7 @@ import numpy as np
 
 from vicinal import encode, models
 from vicinal.lifecycle import canary
-from vicinal.space import Encoder, mapping_of
+from vicinal.space import Encoder, mapping_of, runtime_of
 
 SPEED_S = 1.0
 """How long a model is timed."""
@@ -96,11 +96,6 @@ def compare(first: str | Encoder, second: str | Encoder) -> Comparison:
         fields=one.space.diff(other.space),
         cosines=cosines,
     )
-
-
-def runtime_of(encoder: Encoder) -> str:
-    """Return what runs an encoder, ``""`` where it does not say."""
-    return str(getattr(encoder, "runtime", ""))
 
 
 def _speed(encoder: Encoder, first_s: float) -> Speed:

@@ -350,6 +350,11 @@ class Encoder(Protocol):
         ...
 
 
+def runtime_of(encoder: Encoder) -> str:
+    """Return what an encoder says of what runs its model, in one line; ``""`` where it does not say."""
+    return str(getattr(encoder, "runtime", ""))
+
+
 def mapping_of(space: Space) -> Mapping[str, Any]:
     """Return the fields of a space as a plain mapping, for ``--json``."""
     return {"id": space.id, **asdict(space)}

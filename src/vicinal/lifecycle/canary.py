@@ -6,14 +6,15 @@ What answers under the same name with other vectors is caught here, before it wr
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 
 import numpy as np
 
 from vicinal.errors import CanaryMismatchError, VicinalWarning
-from vicinal.space import Encoder
-from vicinal.store import Probe
+from vicinal.space import Encoder, Space, runtime_of
+from vicinal.store import Probe, Store
 from vicinal.types import Floats
 
 TEXTS = (
@@ -35,11 +36,34 @@ LEAST_COSINE = 0.999
 1.000000, bfloat16 0.9997, 8-bit weights 0.999, 8-bit weights and activations 0.98 (docs/adr/0006-canary.md)."""
 
 
+def settle(store: Store, encoder: Encoder, *, collection: str) -> tuple[Probe, ...]:
+    """Return the canary of an encoder's space: the one that is kept, if the encoder keeps to it, or a new one.
+
+    Parameters
+    ----------
+    store : Store
+        Only read: whoever makes a space, or finds it without a canary, writes what this returns.
+    encoder : Encoder
+        The one that calls its model, not one behind a cache: that would only tell what the model gave before.
+    collection : str
+        Whose encoder it is to be, for the message.
+
+    Raises
+    ------
+    CanaryMismatchError
+        The encoder puts a probe elsewhere than where it lies.
+    """
+    with store.snapshot() as snapshot:
+        kept = snapshot.canary(encoder.space)
+    verify(kept, encoder, collection=collection)
+    return kept or make(encoder)
+
+
 def make(encoder: Encoder) -> tuple[Probe, ...]:
     """Return the probe texts with the vectors that an encoder gives them; those beyond a window that refuses are left out."""
     probes = [(role, text) for role, text in TEXTS if _fits(encoder, text)]
     vectors = _encoded(encoder, probes)
-    runtime = str(getattr(encoder, "runtime", ""))
+    runtime = runtime_of(encoder)
     return tuple(
         Probe(role=role, text=text, runtime=runtime, vector=vector)
         for (role, text), vector in zip(probes, vectors, strict=True)
@@ -98,6 +122,13 @@ def verify(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> Non
         got=round(float(found.min()), 6),
         where=collection,
     )
+
+
+def proof_of(probes: Sequence[Probe], space: Space) -> str:
+    """Return a digest of the probes' vectors where only they tell which model it is, ``""`` where digests of files do."""
+    if not space.weights.startswith("provider:"):
+        return ""
+    return hashlib.sha256(b"".join(probe.vector.tobytes() for probe in probes)).hexdigest()
 
 
 def _encoded(encoder: Encoder, probes: Sequence[tuple[str, str]]) -> Floats:

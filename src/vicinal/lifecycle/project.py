@@ -85,14 +85,16 @@ def project_collection(
     ------
     AlreadyExistsError
         There is a collection of the target's name.
+    CanaryMismatchError
+        The projected space is known here, and the encoder does not keep to its canary.
     """
+    probes = canary.settle(store, encoder, collection=target)  # before the write: a provider may be slow to answer
     with store.write() as transaction:
         lane = transaction.lane(source)
         view = store.view(transaction, lane)
         made = transaction.create_collection(target, model=lane.model, space=encoder.space, chunker=lane.chunker)
         transaction.put_projection(projection.digest, projection.to_bytes())
-        if not transaction.canary(encoder.space):
-            transaction.put_canary(encoder.space, canary.make(encoder))
+        transaction.put_canary(encoder.space, probes)
         ids = list(transaction.ids(lane))
         for start, records, rows in _batches(transaction, lane, ids):
             vectors = apply(projection, Vectors(_gathered(view, rows), lane.space))

@@ -320,25 +320,24 @@ class Snapshot:
             cut_chunks=cut,
         )
 
-    def ids_from(self, lane: Lane, origin: str) -> Iterator[tuple[str, str]]:
-        """Go through (id, origin) of the records that came from an origin, or from below it as a folder.
+    def ids_from(self, lane: Lane, origin: str) -> list[tuple[str, str]]:
+        """Return (id, origin) of the records that came from an origin, or from below it as a folder.
 
         ``.`` is the folder of all relative paths.
         """
         sql = "SELECT records.id, ledger.origin FROM ledger JOIN records ON records.number = ledger.record WHERE ledger.lane = ? AND "
         if origin == ".":
             relative = "ledger.origin NOT IN ('', '-') AND ledger.origin NOT LIKE '/%' AND ledger.origin NOT LIKE '%:'"
-            yield from self._connection.execute(sql + relative, (lane.number,))
-            return
+            return self._connection.execute(sql + relative, (lane.number,)).fetchall()
         below = (
             lane.number,
             origin,
             origin.rstrip("/") + "/",
             origin.rstrip("/") + "0",
         )  # '0' is the character after '/'
-        yield from self._connection.execute(
+        return self._connection.execute(
             sql + "(ledger.origin = ? OR (ledger.origin > ? AND ledger.origin < ?))", below
-        )
+        ).fetchall()
 
     def record_of_row(self, lane: Lane) -> Rows:
         """Return the number of the record of each row, -1 for dead ones: int64 (next_row,)."""

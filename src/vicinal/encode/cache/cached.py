@@ -15,7 +15,7 @@ from vicinal._arrays import texts_list
 from vicinal.encode.cache.store import EncodingCache
 from vicinal.encode.cache.tables import DIGEST_BYTES
 from vicinal.errors import TruncationWarning, UnknownTextWarning, VicinalError
-from vicinal.space import Encoder, Space, Vectors
+from vicinal.space import Encoder, Space, Vectors, runtime_of
 from vicinal.types import Mask, Progress, Rows
 
 BLOCK_TEXTS = 4096
@@ -70,7 +70,7 @@ class _Cached:
     @property
     def runtime(self) -> str:
         """What the other says of its runtime, if it says anything."""
-        return str(getattr(self.encoder, "runtime", ""))
+        return runtime_of(self.encoder)
 
     def encode_queries(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Return (N, D) vectors of questions; errors as the other's."""
@@ -165,7 +165,7 @@ class _Report:
 
 def _head(encoder: Encoder, role: str, proof: str = "") -> bytes:
     """Return what stands before a text when its digest is taken: all else that its vector depends on."""
-    runtime = str(getattr(encoder, "runtime", ""))
+    runtime = runtime_of(encoder)
     return json.dumps(["vicinal-encoding-1", encoder.space.canonical(), runtime, proof, role]).encode() + b"\0"
 
 

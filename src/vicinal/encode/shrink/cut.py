@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from vicinal._arrays import whole_number
 from vicinal.encode.shrink.length import unit_or_zero
 from vicinal.errors import DimensionWarning, InputError
-from vicinal.space import Encoder, Space, Vectors
+from vicinal.space import Encoder, Space, Vectors, runtime_of
 from vicinal.types import Floats, Progress
 
 NEIGHBORS = 5
@@ -194,7 +194,7 @@ class _Cut:
     @property
     def runtime(self) -> str:
         """What the other says of its runtime, if it says anything."""
-        return str(getattr(self.encoder, "runtime", ""))
+        return runtime_of(self.encoder)
 
     def encode_queries(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Return (N, dim) vectors of questions; errors as the other's."""

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from vicinal._arrays import one_of, whole_number
 from vicinal.encode.shrink.length import unit_or_zero
 from vicinal.errors import DtypeError, InputError, NonFiniteError, RangeError, ShapeError, UnsupportedError
-from vicinal.space import Encoder, Space, Vectors
+from vicinal.space import Encoder, Space, Vectors, runtime_of
 from vicinal.types import Floats, Progress
 
 Kind = Literal["pca", "rotation", "common"]
@@ -357,7 +357,7 @@ class _Projected:
     @property
     def runtime(self) -> str:
         """What the other says of its runtime, if it says anything."""
-        return str(getattr(self.encoder, "runtime", ""))
+        return runtime_of(self.encoder)
 
     def encode_queries(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
         """Return (N, d) vectors of questions; errors as the other's."""
