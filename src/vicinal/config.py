@@ -134,7 +134,7 @@ def threads() -> int:
     named = os.environ.get("VICINAL_THREADS", "").strip()
     if not named:
         return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    if not named.isdecimal() or int(named) < 1:
+    if not re.fullmatch(r"0*[1-9]\d{0,4}", named, re.ASCII):
         raise RangeError(
             f"VICINAL_THREADS must be a whole number of at least 1, got {named!r}.",
             expected=">= 1",

@@ -236,27 +236,6 @@ def test_only_pinned_files_are_seen(tmp_path):
     assert np.array_equal(Network(found, threads=1, runtime=RUNTIME)(IDS, MASK), expected)
 
 
-def test_what_is_done_to_a_text_before_it_is_tokens_is_refused(tmp_path):
-    """The library would lower it, and only tokens come to a network here."""
-    folder = write_model(tmp_path / "model")
-    (folder / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 12, "do_lower_case": True}))
-    pooling = {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True}
-    files = _with_modules(folder, (f"{OWN}Transformer", {}), (f"{OWN}Pooling", pooling))
-    with pytest.raises(UnsupportedError, match="lowers its texts"):
-        Network(_found(folder, files=files, foreign="it lowers its texts"), threads=1, runtime=RUNTIME)
-
-
-def test_a_prompt_that_is_left_out_of_the_pooling_is_refused(tmp_path):
-    """How long a prompt is cannot be told to a network; without a prompt there is nothing to leave out."""
-    folder = write_model(tmp_path / "model")
-    pooling = {"word_embedding_dimension": 16, "pooling_mode_mean_tokens": True, "include_prompt": False}
-    files = _with_modules(folder, (f"{OWN}Transformer", {}), (f"{OWN}Pooling", pooling))
-    foreign = {"files": files, "foreign": "its pooling leaves the prompt out"}
-    with pytest.raises(UnsupportedError, match="leaves the prompt out"):
-        Network(_found(folder, query_prompt="query: ", **foreign), threads=1, runtime=RUNTIME)
-    assert Network(_found(folder, **foreign), threads=1, runtime=RUNTIME).gives == "vectors"
-
-
 def test_a_model_that_takes_something_else_than_tokens_is_refused(tmp_path):
     """A table of word vectors has a tokenizer of its own kind."""
     folder = write_model(tmp_path / "model")

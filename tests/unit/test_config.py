@@ -74,7 +74,7 @@ def test_threads_are_the_named_number(monkeypatch):
     assert config.threads() == 3
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "²"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "many", "²", "9" * 5000])
 def test_threads_refuse_what_is_no_number(monkeypatch, value):
     """Anything else is an error that names the variable and the value."""
     monkeypatch.setenv("VICINAL_THREADS", value)

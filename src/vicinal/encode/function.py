@@ -105,7 +105,7 @@ class FunctionEncoder:
         known = f"function:{self.name}:{self.version}"
         self._space = Space(
             weights=known,
-            architecture="function",
+            architecture="function" if query_function is None else "function roles=2",
             tokenizer="words" if token_spans is None else known,
             pooling="function",
             query_prompt=query_prompt,

@@ -16,7 +16,7 @@ from vicinal._arrays import one_of
 from vicinal.encode import cache, providers, static
 from vicinal.encode.encoder import OVERFLOWS, TextEncoder
 from vicinal.encode.shrink import Projection, cut, project
-from vicinal.errors import DtypeError, UnknownNameError
+from vicinal.errors import DtypeError, InputError, UnknownNameError
 from vicinal.models import Pin, find, get
 from vicinal.space import Encoder, Space
 from vicinal.types import Overflow
@@ -81,8 +81,8 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
         The files are there, but no network can be made of them.
     MissingExtraError
         The model or the runtime needs a library that is not installed; the message has the command.
-    UnknownNameError, RangeError, DtypeError
-        A parameter is none of what is allowed.
+    UnknownNameError, RangeError, DtypeError, InputError
+        A parameter is none of what is allowed, or means nothing for this model.
 
     Examples
     --------
@@ -99,8 +99,11 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
         one_of(weighting, "weighting", ("mean", "sif"))
     prompts = _checked_prompts(prompts)
     if providers.is_provider(name):
+        _require_unsaid(name, folder=folder, runtime=runtime, weighting=weighting)
         return _named(_connected(name, overflow, dim, prompts), name)
-    found = find(get(name), folder=Path(folder).expanduser() if folder is not None else None)
+    found = find(get(name), folder=None if folder is None else _folder(folder))
+    if found.pin.kind not in {"static", "words"}:
+        _require_unsaid(name, weighting=weighting)
     found = replace(found, pin=_prompted(found.pin, prompts))
     encoder: Encoder
     if found.pin.kind == "static":
@@ -111,6 +114,23 @@ def load(  # noqa: PLR0913 - each says what is loaded, and all but the first go 
         encoder = TextEncoder(found, overflow=overflow, threads=threads, runtime=runtime)
     encoder = encoder if dim is None else cut(encoder, dim, trained=found.pin.matryoshka, force=force)
     return _named(encoder, str(Path(name).expanduser().resolve()) if found.pin.folder else name)
+
+
+def _require_unsaid(name: str, **said: object) -> None:
+    """Refuse settings that mean nothing for a model, instead of leaving them out in silence."""
+    for setting, value in said.items():
+        if value is not None:
+            raise InputError(f"{setting} means nothing for the model {name!r}; leave it out.", where=setting)
+
+
+def _folder(folder: str | Path) -> Path:
+    """Return the folder that a caller names."""
+    if not isinstance(folder, str | Path):
+        got = type(folder).__name__
+        raise DtypeError(f"folder must be a path, got {got}.", expected="str | Path", got=got, where="folder")
+    with suppress(RuntimeError):  # no user of that name: then it is the name of a folder
+        return Path(folder).expanduser()
+    return Path(folder)
 
 
 def name_of(encoder: Encoder) -> str:
@@ -237,6 +257,11 @@ def _named(encoder: Encoder, name: str) -> Encoder:
 
 def _checked_prompts(prompts: Mapping[str, str] | None) -> dict[str, str]:
     """Return prompts by role, each a string of a known role."""
+    if prompts is not None and not isinstance(prompts, Mapping):
+        got = type(prompts).__name__
+        raise DtypeError(
+            f"prompts must be a mapping of roles, got {got}.", expected="mapping", got=got, where="prompts"
+        )
     told = dict(prompts or {})
     for role, prompt in told.items():
         if role not in ROLES:

@@ -60,7 +60,7 @@ def start(found: Found, *, architecture: str = "", tokens: bool = True) -> Runni
     ModelLoadError
         The model needs code of its own, holds its weights in a pickle only or not at all, or is damaged.
     UnsupportedError
-        It does something to a text before it is tokens, or to the prompt behind it.
+        It takes something else than tokens.
     """
     config = read_json(found.folder / CONFIG)
     modules = _modules(found)
@@ -69,7 +69,6 @@ def start(found: Found, *, architecture: str = "", tokens: bool = True) -> Runni
     with _staged(found, modules, tokens=tokens) as folder, _quiet():
         model = _loaded(folder, found)
         _require_weights(model[0], folder, found)
-    _require_plain_text(model, found)
     gives: Gives = "tokens" if tokens else "vectors"
     run = _Run(model[0] if tokens else model, "token_embeddings" if tokens else "sentence_embedding")
     kinds = ["Transformer"] if tokens else [_told(found, step) for step in modules]
@@ -261,16 +260,6 @@ def _cannot_load(found: Found, error: Exception) -> ModelLoadError:
         f"{type(error).__name__}: {_first_line(error)}",
         where=str(found.folder),
     )
-
-
-def _require_plain_text(model: Any, found: Found) -> None:  # noqa: ANN401 - the library's
-    """Refuse what is done to a text before it is tokens, or to its prompt behind the network: only tokens come here."""
-    if getattr(model[0], "do_lower_case", False):
-        raise UnsupportedError(f"{found.pin.name} lowers its texts before its tokenizer does; that is not done here.")
-    if (found.pin.query_prompt or found.pin.document_prompt) and any(
-        getattr(module, "include_prompt", True) is False for module in model
-    ):
-        raise UnsupportedError(f"{found.pin.name} leaves the prompt out of its pooling; that is not done here.")
 
 
 def _dim(run: _Run, gives: Gives, found: Found) -> int:

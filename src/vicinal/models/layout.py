@@ -137,8 +137,24 @@ def _static_pin(folder: Path, modules: list[Module], config: Mapping[str, Any]) 
 
 
 def _require_plain(folder: Path, modules: list[Module]) -> None:
-    """Refuse what would change the network beside its own settings, and a network that lies elsewhere in the folder."""
+    """Refuse what would change the network or its texts beside its own settings, and a network that lies elsewhere."""
     told = read_json_if_there(folder / WINDOW)
+    if told.get("do_lower_case", False) is not False:
+        raise ModelLoadError(
+            f"{folder / WINDOW} lowers texts before the tokenizer does (do_lower_case), which is not supported. "
+            f"Let {TOKENIZER} do it in its normalizer.",
+            got=told["do_lower_case"],
+            where=str(folder / WINDOW),
+        )
+    for module in modules:
+        pooling = read_json_if_there(folder / module.path / CONFIG) if module.kind == "Pooling" else {}
+        if pooling.get("include_prompt", True) is not True:
+            raise ModelLoadError(
+                f"The pooling of {folder} leaves the prompt's tokens out (include_prompt), which is not supported. "
+                "Take a model that pools over all tokens.",
+                got=pooling["include_prompt"],
+                where=str(folder / module.path / CONFIG),
+            )
     changing = sorted(name for name, value in told.items() if name.endswith(("_args", "_kwargs")) and value)
     if changing:
         raise ModelLoadError(
@@ -226,16 +242,12 @@ def _foreign(folder: Path, modules: list[Module]) -> str:
 
 def _foreign_settings(folder: Path, modules: list[Module]) -> str:
     """Return why the settings of known modules are beyond what is run here."""
-    if read_json_if_there(folder / WINDOW).get("do_lower_case") is True:
-        return "it lowers its texts before the tokenizer does"
     for module in modules:
         told = read_json_if_there(folder / module.path / CONFIG) if module.path else {}
-        if module.kind == "Pooling" and told.get("include_prompt", True) is not True:
-            return "its pooling leaves the prompt out"
         if module.kind == "Pooling" and (len(_modes(told)) != 1 or _modes(told)[0] not in POOLINGS):
             return f"its pooling is {', '.join(_modes(told))}"
-        inner = {told.get(f"module_{side}_name") or "sentence_embedding" for side in ("input", "output")}
-        if module.kind in HEADS and (inner != {"sentence_embedding"} or told.get("use_residual", False)):
+        inner = [told.get(f"module_{side}_name") or "sentence_embedding" for side in ("input", "output")]
+        if module.kind in HEADS and (inner != ["sentence_embedding"] * 2 or told.get("use_residual", False)):
             return f"its module {module.path} works on something else than the pooled vector"
     return ""
 
@@ -301,7 +313,16 @@ def _dim(folder: Path, config: Mapping[str, Any], modules: list[Module]) -> int:
 def _metric(folder: Path) -> str:
     """Return how the authors compare vectors; cosine where they do not say."""
     told = read_json_if_there(folder / PROMPTS).get("similarity_fn_name")
-    return METRICS.get(told, "cosine") if isinstance(told, str) else "cosine"
+    if told is None:
+        return "cosine"
+    if not isinstance(told, str) or told not in METRICS:
+        raise ModelLoadError(
+            f"{folder / PROMPTS} compares vectors by {told!r}; supported are {', '.join(METRICS)}.",
+            expected=", ".join(METRICS),
+            got=told,
+            where=str(folder / PROMPTS),
+        )
+    return METRICS[told]
 
 
 def _prompts(folder: Path) -> dict[str, str]:
@@ -311,7 +332,8 @@ def _prompts(folder: Path) -> dict[str, str]:
     if not isinstance(prompts, dict):
         return {}
     known = {role: prompt for role, prompt in prompts.items() if isinstance(prompt, str)}
-    default = known.get(told.get("default_prompt_name") or "", "")
+    named = told.get("default_prompt_name")
+    default = known.get(named, "") if isinstance(named, str) else ""
     return {"query": default, "document": default, **known} if default else known
 
 

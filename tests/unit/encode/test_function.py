@@ -300,3 +300,8 @@ def test_many_threads_give_the_same():
     with ThreadPoolExecutor(8) as pool, warnings.catch_warnings():
         for got in pool.map(encoder.encode_documents, [TEXTS] * 32):
             assert np.array_equal(np.asarray(got), expected)
+
+
+def test_another_function_for_questions_is_another_space():
+    """The same name with and without it gives questions different vectors, so the two must not meet."""
+    assert made().space != made(query_function=lambda texts: -counts(texts)).space

@@ -88,7 +88,6 @@ def test_the_pooling_is_the_one_that_is_switched_on(tmp_path, mode, expected):
         {"pooling_mode_mean_sqrt_len_tokens": True},
         {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
         {"pooling_mode": ["mean", "max"]},
-        {"pooling_mode": "mean", "include_prompt": False},
     ],
 )
 def test_another_pooling_is_for_another_library(tmp_path, modes):
@@ -98,6 +97,34 @@ def test_another_pooling_is_for_another_library(tmp_path, modes):
     pin = names.get(str(folder))
     assert "its pooling" in pin.foreign
     assert pin.pooling == "model"
+
+
+@pytest.mark.parametrize("told", [False, None, [[1]], "no"])
+def test_a_pooling_without_the_prompt_is_refused(tmp_path, told):
+    """Only tokens come to a network: how many of them are the prompt's is not known there."""
+    folder = write_model(tmp_path / "m")
+    _modules(folder, ["Transformer", "Pooling"], {"pooling_mode": "mean", "include_prompt": told})
+    with pytest.raises(ModelLoadError, match="include_prompt"):
+        names.get(str(folder))
+
+
+@pytest.mark.parametrize("told", [True, 1, "yes", [[1]]])
+def test_lowering_before_the_tokenizer_is_refused(tmp_path, told):
+    """It would be left out in silence, and every vector of a capital be another."""
+    folder = write_model(tmp_path / "m")
+    (folder / layout.WINDOW).write_text(json.dumps({"max_seq_length": 12, "do_lower_case": told}))
+    with pytest.raises(ModelLoadError, match="do_lower_case"):
+        names.get(str(folder))
+
+
+@pytest.mark.parametrize("told", ["manhattan", "", 3, [[1]]])
+def test_a_metric_that_is_not_known_is_no_cosine(tmp_path, told):
+    """Whoever asks for another distance hears that there is none, instead of getting another one."""
+    folder = write_model(tmp_path / "m", prompts={"query": "q"})
+    said = json.loads((folder / layout.PROMPTS).read_text()) | {"similarity_fn_name": told}
+    (folder / layout.PROMPTS).write_text(json.dumps(said))
+    with pytest.raises(ModelLoadError, match="compares vectors by"):
+        names.get(str(folder))
 
 
 @pytest.mark.parametrize(
