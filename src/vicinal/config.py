@@ -26,6 +26,7 @@ SETTINGS = {
     "VOYAGE_API_KEY": "The key for voyage: models.",
     "VICINAL_PRICE_PER_MILLION": "What a million tokens of a provider cost, in your currency: runs then tell what they cost.",
     "VICINAL_KEY_HOSTS": "Servers, separated by commas, that a provider's key may be sent to when a database names them.",
+    "VICINAL_MAINTENANCE": "0: nothing is indexed, measured or compacted in the background; vicinal compact does it.",
     "VICINAL_DB": "The database, when --db is not given.",
     "VICINAL_KERNELS": "numpy: use the NumPy twins of the native kernels.",
 }
@@ -142,6 +143,11 @@ def threads() -> int:
             where="VICINAL_THREADS",
         )
     return int(named)
+
+
+def maintenance() -> bool:
+    """Return whether work that makes later answers fast may be done in the background."""
+    return os.environ.get("VICINAL_MAINTENANCE", "").strip().lower() not in {"0", "false", "no", "off"}
 
 
 def kept_environment(names: Iterable[str]) -> dict[str, str]:

@@ -8,19 +8,19 @@
     │   ├─ SpaceMismatchError           two spaces met
     │   └─ TooLongError                 text beyond the model's window, and the caller chose "error"
     ├─ NotFoundError (LookupError)
-    │   └─ CollectionNotFoundError   RecordNotFoundError   ModelNotFoundError   DatabaseNotFoundError
+    │   └─ CollectionNotFoundError   RecordNotFoundError   ModelNotFoundError   DatabaseNotFoundError   SnapshotNotFoundError
     ├─ ConflictError
-    │   └─ AlreadyExistsError   LockedError
+    │   └─ AlreadyExistsError   LockedError   ReplicaError
     ├─ ModelError
     │   └─ PinMismatchError   ModelLoadError   EncodeError   CanaryMismatchError
     ├─ StoreError
-    │   └─ CorruptStoreError   FormatVersionError   NoSpaceLeftError   ReadOnlyError
+    │   └─ CorruptStoreError   CorruptSnapshotError   FormatVersionError   NoSpaceLeftError   ReadOnlyError
     ├─ UnsupportedError                 a declared capability is missing
     ├─ MissingExtraError (ImportError)  names the extra and the install command
     └─ RemoteError                      a server that was asked did not answer as it should
         └─ RemoteTimeoutError
     VicinalWarning (UserWarning)
-    └─ TruncationWarning   FallbackWarning   DimensionWarning   UnknownTextWarning
+    └─ TruncationWarning   FallbackWarning   DimensionWarning   UnknownTextWarning   DamagedIndexWarning   RecallWarning
 
 An error says what is wrong, what came, and what to do, and carries the same as typed fields.
 ``TABLE`` maps each code to an HTTP status and an exit status; nothing else in the program does.
@@ -167,6 +167,12 @@ class DatabaseNotFoundError(NotFoundError):
     code = "database_not_found"
 
 
+class SnapshotNotFoundError(NotFoundError):
+    """There is no snapshot of that sequence at that place; the message lists those that are."""
+
+    code = "snapshot_not_found"
+
+
 class ConflictError(VicinalError):
     """The call is sound, but what is there stands against it."""
 
@@ -183,6 +189,12 @@ class LockedError(ConflictError):
     """Another process is writing to the database."""
 
     code = "locked"
+
+
+class ReplicaError(ConflictError):
+    """A replica was asked for what only a primary may do, or was pointed at another primary."""
+
+    code = "replica"
 
 
 class ModelError(VicinalError):
@@ -225,6 +237,12 @@ class CorruptStoreError(StoreError):
     """A file of the database is damaged. ``where`` is its path."""
 
     code = "corrupt_store"
+
+
+class CorruptSnapshotError(StoreError):
+    """A snapshot is incomplete, or a part of it does not match its digest; nothing was restored."""
+
+    code = "corrupt_snapshot"
 
 
 class FormatVersionError(StoreError):
@@ -308,6 +326,14 @@ class UnknownTextWarning(VicinalWarning):
     """Texts hold no word that the model knows: their vectors are zero and near nothing."""
 
 
+class DamagedIndexWarning(VicinalWarning):
+    """A derived file is damaged and is left aside until it is built again; answers are exact meanwhile, and slower."""
+
+
+class RecallWarning(VicinalWarning):
+    """The index finds fewer of the true neighbours than was asked for, by its own measurement."""
+
+
 TABLE: dict[str, tuple[int, int]] = {
     # code: (HTTP status, exit status). 2 usage, 3 not there, 4 conflict, 5 model, 6 store, 7 missing part, 8 a server.
     "error": (500, 1),
@@ -324,9 +350,11 @@ TABLE: dict[str, tuple[int, int]] = {
     "record_not_found": (404, 3),
     "model_not_found": (404, 3),
     "database_not_found": (404, 3),
+    "snapshot_not_found": (404, 3),
     "conflict": (409, 4),
     "already_exists": (409, 4),
     "locked": (423, 4),
+    "replica": (409, 4),
     "model": (500, 5),
     "pin_mismatch": (500, 5),
     "model_load": (500, 5),
@@ -334,6 +362,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "canary_mismatch": (409, 5),
     "store": (500, 6),
     "corrupt_store": (500, 6),
+    "corrupt_snapshot": (500, 6),
     "format_version": (500, 6),
     "no_space_left": (507, 6),
     "read_only": (403, 6),

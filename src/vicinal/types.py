@@ -19,6 +19,8 @@ Progress: TypeAlias = Callable[[int, int], None]
 Floats: TypeAlias = NDArray[np.float32]
 Rows: TypeAlias = NDArray[np.int64]
 Mask: TypeAlias = NDArray[np.bool_]
+Bits: TypeAlias = NDArray[np.uint64]
+"""A set of rows, one bit each: row r is bit r % 64 of word r // 64; bits behind the last row are 0."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +77,15 @@ class Neighbors:
 
     ``rows`` int64 (Q, K), ``scores`` float32 (Q, K), best first; ``counts`` int64 (Q,).
     Equal scores are ordered by ascending row. Unused places hold row -1 and score -inf.
+    ``work`` int64 (Q,) counts the vectors that were compared at any level, where the index counts them;
+    ``recall_estimate`` is the share of the true neighbours that is expected here, 1.0 for an exact index.
     """
 
     rows: Rows
     scores: Floats
     counts: Rows
+    work: Rows | None = None
+    recall_estimate: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
