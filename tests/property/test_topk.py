@@ -64,7 +64,7 @@ def test_answers_are_the_sorted_scores(world: tuple) -> None:
     found, scores, counts = kernels.top_k(rows, queries, k=k, mask=mask)
     allowed = np.arange(len(rows)) if mask is None else np.flatnonzero(mask)
     for place, query in enumerate(queries):
-        every = kernels.exact._dot_products(rows, query, allowed)
+        every = kernels.exact.scores_of(rows, query, "dot")[allowed]
         order = sorted(range(len(allowed)), key=lambda at: (-every[at], allowed[at]))[:k]
         used = len(order)
         assert counts[place] == used == min(k, len(allowed))
@@ -81,7 +81,7 @@ def test_one_sum_is_near_the_true_one(world: tuple) -> None:
     exactly = rows.astype(np.float64) * queries[0].astype(np.float64)
     size = np.abs(exactly).sum(axis=1)
     safe = size < 1e37
-    every = kernels.exact._dot_products(rows, queries[0], np.arange(len(rows)))
+    every = kernels.exact.scores_of(rows, queries[0], "dot")
     # A product and at most 3 + 4 additions each round by 2^-24; below the normal numbers by 2^-150.
     bound = size * 9 * 2.0**-24 + rows.shape[1] * 2.0**-149
     assert (np.abs(every - exactly.sum(axis=1))[safe] <= bound[safe]).all()

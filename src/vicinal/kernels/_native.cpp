@@ -1,18 +1,13 @@
 // The Python module of the native kernels. kernels/__init__.py checks what comes from users; what is checked here
 // is only that no call, however wrong, can read or write beyond an array.
 
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/vector.h>
-
-#include <stdexcept>
-
+#include "_native.hpp"
 #include "exact.hpp"
+#include "halves.hpp"
 #include "mean_rows.hpp"
 
-namespace nb = nanobind;
-using namespace nb::literals;
+using vicinal_native::metric_of;
+using vicinal_native::require;
 
 namespace {
 
@@ -28,27 +23,32 @@ using Weights = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::
 // Products between two looks at whether the user has interrupted: a fraction of a second.
 constexpr double PRODUCTS_PER_LOOK = 1u << 30;
 
-void require(bool held, const char* what) {
-    if (!held) throw std::invalid_argument(what);
-}
+// Rows of 16 bits; none if `first` is null.
+struct Halves {
+    const std::uint16_t* first = nullptr;
+    vicinal::Stored kind = vicinal::Stored::float32;
+    bool portable = false;
+};
 
-vicinal::Scan scan_of(const std::string& level) {
-    const auto known = vicinal::levels();
-    if (level.empty()) return known.front().scan;
-    for (const auto& one : known)
-        if (one.name == level) return one.scan;
-    throw std::invalid_argument("level is not one that this processor has");
+void widen_batch(const Halves& halves, vicinal::Batch& batch, std::size_t dim, std::vector<float>& to) {
+    for (std::size_t at = 0; at < batch.count; ++at) {
+        float* row = to.data() + at * dim;
+        vicinal::widen(halves.first + static_cast<std::size_t>(batch.numbers[at]) * dim, dim, row, halves.kind, halves.portable);
+        batch.rows[at] = row;
+    }
 }
 
 // Offers every row to every query of the tile, and lets the user interrupt.
-void search(vicinal::Rows rows, vicinal::Tile& tile, vicinal::Scan scan) {
+void search(vicinal::Rows rows, vicinal::Tile& tile, vicinal::Scan scan, const Halves& halves) {
     const double products_per_row = static_cast<double>(tile.nearest.size() * (tile.dim + 1));
     vicinal::Batch batch;
+    std::vector<float> widened(halves.first ? vicinal::BATCH_ROWS * tile.dim : 0);
     for (bool more = true; more;) {
         {
             nb::gil_scoped_release released;
             double products = 0;
             while (products < PRODUCTS_PER_LOOK && (more = rows.next(batch))) {
+                if (halves.first) widen_batch(halves, batch, tile.dim, widened);
                 scan(batch, tile);
                 products += products_per_row * static_cast<double>(batch.count);
             }
@@ -57,8 +57,20 @@ void search(vicinal::Rows rows, vicinal::Tile& tile, vicinal::Scan scan) {
     }
 }
 
-void top_k(Matrix rows, Matrix queries, nb::object mask, RowsOut out_rows, ScoresOut out_scores, CountsOut out_counts,
-           const std::string& level) {
+void top_k(nb::object given, Matrix queries, nb::object mask, RowsOut out_rows, ScoresOut out_scores,
+           CountsOut out_counts, const std::string& level, const std::string& metric) {
+    nb::ndarray<nb::ro, nb::ndim<2>, nb::c_contig, nb::device::cpu> rows;
+    require(nb::try_cast(given, rows, false), "the rows are no contiguous matrix");
+    Halves halves;
+    halves.portable = level == "portable";
+    if (rows.dtype() != nb::dtype<float>()) {
+        halves.first = static_cast<const std::uint16_t*>(rows.data());
+        const bool bfloat = rows.dtype() == nb::dtype<std::uint16_t>();
+        require(bfloat || (rows.dtype().bits == 16 && rows.dtype().code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float)),
+                "the rows are neither float32 nor of 16 bits");
+        halves.kind = bfloat ? vicinal::Stored::bfloat16 : vicinal::Stored::float16;
+    }
+    const float* first_row = halves.first ? nullptr : static_cast<const float*>(rows.data());
     const std::size_t count = rows.shape(0), dim = rows.shape(1), asked = queries.shape(0), k = out_rows.shape(1);
     require(queries.shape(1) == dim, "rows and queries differ in their length");
     require(k > 0, "there is no place for an answer");
@@ -72,14 +84,18 @@ void top_k(Matrix rows, Matrix queries, nb::object mask, RowsOut out_rows, Score
         require(held.shape(0) == count, "the mask has not one element for each row");
         let_through = reinterpret_cast<const std::uint8_t*>(held.data());
     }
-    const vicinal::Scan scan = scan_of(level);
+    const vicinal::Scan scan = vicinal_native::level_of(vicinal::levels(), level).scan;
     for (std::size_t first = 0; first < asked; first += vicinal::TILE_QUERIES) {
         vicinal::Tile tile;
         const std::size_t size = std::min(vicinal::TILE_QUERIES, asked - first);
         tile.dim = dim;
+        tile.metric = metric_of(metric);
         tile.nearest.assign(size, vicinal::Nearest(std::min(k, count)));
-        for (std::size_t q = 0; q < size; ++q) tile.queries[q] = queries.data() + (first + q) * dim;
-        search({rows.data(), count, dim, let_through}, tile, scan);
+        for (std::size_t q = 0; q < size; ++q) {
+            tile.queries[q] = queries.data() + (first + q) * dim;
+            tile.lengths[q] = std::sqrt(vicinal::squared_length<vicinal::Wide4>(tile.queries[q], dim));
+        }
+        search({first_row, count, dim, let_through}, tile, scan, halves);
         for (std::size_t q = 0; q < size; ++q) {
             const auto& found = tile.nearest[q].sorted();
             out_counts.data()[first + q] = static_cast<std::int64_t>(found.size());
@@ -89,14 +105,6 @@ void top_k(Matrix rows, Matrix queries, nb::object mask, RowsOut out_rows, Score
             }
         }
     }
-}
-
-vicinal::Mean mean_of(const std::string& level) {
-    const auto known = vicinal::mean_levels();
-    if (level.empty()) return known.front().mean;
-    for (const auto& one : known)
-        if (one.name == level) return one.mean;
-    throw std::invalid_argument("level is not one that this processor has");
 }
 
 // Whether every id is a row, and the offsets cut the ids into parts without a gap.
@@ -123,7 +131,7 @@ void mean_rows(Matrix table, Ids ids, Offsets offsets, nb::object weights, Score
         require(held.shape(0) == ids.shape(0), "the weights have not one element for each id");
         weight = held.data();
     }
-    const vicinal::Mean mean = mean_of(level);
+    const vicinal::Mean mean = vicinal_native::level_of(vicinal::mean_levels(), level).mean;
     for (std::size_t text = 0; text < out.shape(0);) {
         {
             nb::gil_scoped_release released;
@@ -150,10 +158,13 @@ std::vector<std::string> level_names() {
 NB_MODULE(_native, module) {
     module.doc() = "Native kernels; vicinal.kernels.exact has the same in NumPy.";
     module.def("levels", &level_names, "Return the instruction sets that this processor has, the widest first.");
-    module.def("top_k", &top_k, "rows"_a.noconvert(), "queries"_a.noconvert(), "mask"_a.none(),
+    module.def("top_k", &top_k, "rows"_a, "queries"_a.noconvert(), "mask"_a.none(),
                "out_rows"_a.noconvert(), "out_scores"_a.noconvert(), "out_counts"_a.noconvert(), "level"_a = "",
-               "Fill the answers with the rows of the k largest dot products to each query, the best first.");
+               "metric"_a = "dot", "Fill the answers with the rows of the k best scores for each query, the best first.");
     module.def("mean_rows", &mean_rows, "table"_a.noconvert(), "ids"_a.noconvert(), "offsets"_a.noconvert(),
                "weights"_a.none(), "out"_a.noconvert(), "level"_a = "",
                "Fill each row of out with the weighted mean of the rows of the table that its ids name.");
+    vicinal_native::bind_codes(module);
+    vicinal_native::bind_funnel(module);
+    vicinal_native::bind_bits(module);
 }

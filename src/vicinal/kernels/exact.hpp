@@ -11,6 +11,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -111,8 +112,10 @@ VICINAL_INLINE float summed(typename Wide::type (&parts)[LANES / Wide::width]) {
     return lanes[0];
 }
 
-template <class Wide, std::size_t R, std::size_t Q>
-VICINAL_INLINE void add_products(typename Wide::type (&sums)[R][Q][LANES / Wide::width],
+enum class Term { product, squared_difference };
+
+template <class Wide, std::size_t R, std::size_t Q, Term term>
+VICINAL_INLINE void add_terms(typename Wide::type (&sums)[R][Q][LANES / Wide::width],
                                  const float* const (&rows)[R], const float* const (&queries)[Q]) {
     VICINAL_UNROLL
     for (std::size_t part = 0; part < LANES / Wide::width; ++part) {
@@ -123,14 +126,21 @@ VICINAL_INLINE void add_products(typename Wide::type (&sums)[R][Q][LANES / Wide:
         for (std::size_t r = 0; r < R; ++r) {
             std::memcpy(&left[r], rows[r] + part * Wide::width, sizeof left[r]);
             VICINAL_UNROLL
-            for (std::size_t q = 0; q < Q; ++q) sums[r][q][part] += left[r] * right[q];
+            for (std::size_t q = 0; q < Q; ++q) {
+                if constexpr (term == Term::product) {
+                    sums[r][q][part] += left[r] * right[q];
+                } else {
+                    const typename Wide::type difference = left[r] - right[q];
+                    sums[r][q][part] += difference * difference;
+                }
+            }
         }
     }
 }
 
-// The dot products of R rows and Q queries. Components beyond the last full 16 are padded with zeros,
+// The dot products (or squared distances) of R rows and Q queries. Components beyond the last full 16 are padded with zeros,
 // which adds +0 to a lane that is never -0 and so changes nothing.
-template <class Wide, std::size_t R, std::size_t Q>
+template <class Wide, std::size_t R, std::size_t Q, Term term = Term::product>
 VICINAL_INLINE void multiply(const float* const* rows, const float* const* queries, std::size_t dim,
                              float (&scores)[R][Q]) {
     typename Wide::type sums[R][Q][LANES / Wide::width] = {};
@@ -140,7 +150,7 @@ VICINAL_INLINE void multiply(const float* const* rows, const float* const* queri
     std::copy(queries, queries + Q, right);
     const std::size_t rest = dim % LANES;
     for (std::size_t blocks = dim / LANES; blocks; --blocks) {
-        add_products<Wide, R, Q>(sums, left, right);
+        add_terms<Wide, R, Q, term>(sums, left, right);
         VICINAL_UNROLL
         for (std::size_t r = 0; r < R; ++r) left[r] += LANES;
         VICINAL_UNROLL
@@ -150,7 +160,7 @@ VICINAL_INLINE void multiply(const float* const* rows, const float* const* queri
         float padded_rows[R][LANES] = {}, padded_queries[Q][LANES] = {};
         for (std::size_t r = 0; r < R; ++r) left[r] = std::copy(left[r], left[r] + rest, padded_rows[r]) - rest;
         for (std::size_t q = 0; q < Q; ++q) right[q] = std::copy(right[q], right[q] + rest, padded_queries[q]) - rest;
-        add_products<Wide, R, Q>(sums, left, right);
+        add_terms<Wide, R, Q, term>(sums, left, right);
     }
     VICINAL_UNROLL
     for (std::size_t r = 0; r < R; ++r)
@@ -159,20 +169,51 @@ VICINAL_INLINE void multiply(const float* const* rows, const float* const* queri
 
 struct Batch {
     const float* rows[BATCH_ROWS];
+    float lengths[BATCH_ROWS];  // for cosine
     std::int64_t numbers[BATCH_ROWS];
     std::size_t count;
 };
 
+enum class Metric { dot, cosine, l2 };
+
 struct Tile {
     const float* queries[TILE_QUERIES];
+    float lengths[TILE_QUERIES];  // of the queries; for cosine
     std::vector<Nearest> nearest;
     std::size_t dim;
+    Metric metric = Metric::dot;
 };
+
+// The cosine of two vectors from their dot product and lengths; 0 where a length is.
+inline float cosine_of(float product, float length, float other) {
+    const float both = length * other;
+    return both == 0.0f ? 0.0f : product / both;
+}
+
+template <class Wide>
+VICINAL_INLINE float squared_length(const float* row, std::size_t dim) {
+    float found[1][1];
+    multiply<Wide, 1, 1>(&row, &row, dim, found);
+    return found[0][0];
+}
+
+template <std::size_t R, std::size_t Q>
+inline void convert(const Batch& batch, const Tile& tile, std::size_t row, std::size_t query, float (&scores)[R][Q]) {
+    for (std::size_t r = 0; r < R; ++r)
+        for (std::size_t q = 0; q < Q; ++q)
+            scores[r][q] = tile.metric == Metric::l2
+                               ? -scores[r][q]
+                               : cosine_of(scores[r][q], batch.lengths[row + r], tile.lengths[query + q]);
+}
 
 template <class Wide, std::size_t R, std::size_t Q>
 VICINAL_INLINE void offer(const Batch& batch, Tile& tile, std::size_t row, std::size_t query) {
     float scores[R][Q];
-    multiply<Wide, R, Q>(batch.rows + row, tile.queries + query, tile.dim, scores);
+    if (tile.metric == Metric::l2)
+        multiply<Wide, R, Q, Term::squared_difference>(batch.rows + row, tile.queries + query, tile.dim, scores);
+    else
+        multiply<Wide, R, Q>(batch.rows + row, tile.queries + query, tile.dim, scores);
+    if (tile.metric != Metric::dot) convert<R, Q>(batch, tile, row, query, scores);
     for (std::size_t q = 0; q < Q; ++q)
         for (std::size_t r = 0; r < R; ++r) tile.nearest[query + q].offer(scores[r][q], batch.numbers[row + r]);
 }
@@ -186,7 +227,10 @@ VICINAL_INLINE void offer_rows(const Batch& batch, Tile& tile, std::size_t row) 
 }
 
 template <class Wide>
-VICINAL_INLINE void offer_batch(const Batch& batch, Tile& tile) {
+VICINAL_INLINE void offer_batch(Batch& batch, Tile& tile) {
+    if (tile.metric == Metric::cosine)
+        for (std::size_t r = 0; r < batch.count; ++r)
+            batch.lengths[r] = std::sqrt(squared_length<Wide>(batch.rows[r], tile.dim));
     // One query has no second use of a row: more rows at once hide the latency of the sums instead.
     constexpr std::size_t alone = Wide::rows * Wide::queries;
     std::size_t row = 0;
@@ -196,15 +240,15 @@ VICINAL_INLINE void offer_batch(const Batch& batch, Tile& tile) {
     for (; row < batch.count; ++row) offer_rows<Wide, 1>(batch, tile, row);
 }
 
-using Scan = void (*)(const Batch&, Tile&);
+using Scan = void (*)(Batch&, Tile&);
 
-inline void scan_portable(const Batch& batch, Tile& tile) { offer_batch<Wide4>(batch, tile); }
+inline void scan_portable(Batch& batch, Tile& tile) { offer_batch<Wide4>(batch, tile); }
 
 #if defined(VICINAL_X86)
-__attribute__((target("avx2"))) inline void scan_avx2(const Batch& batch, Tile& tile) {
+__attribute__((target("avx2"))) inline void scan_avx2(Batch& batch, Tile& tile) {
     offer_batch<Wide8>(batch, tile);
 }
-__attribute__((target("avx512f"))) inline void scan_avx512(const Batch& batch, Tile& tile) {
+__attribute__((target("avx512f"))) inline void scan_avx512(Batch& batch, Tile& tile) {
     offer_batch<Wide16>(batch, tile);
 }
 #endif
@@ -228,6 +272,7 @@ inline std::vector<Level> levels() {
 // All rows, or those that a mask lets through, a batch at a time.
 class Rows {
   public:
+    // `first` may be null: then only the numbers of rows are given.
     Rows(const float* first, std::size_t count, std::size_t dim, const std::uint8_t* mask)
         : first_(first), count_(count), dim_(dim), mask_(mask) {}
 
@@ -235,7 +280,7 @@ class Rows {
     bool next(Batch& batch) {
         batch.count = 0;
         while (at_ < count_ && batch.count + STEP <= BATCH_ROWS) step(batch);
-        for (std::size_t i = 0; i < batch.count; ++i)
+        for (std::size_t i = 0; first_ && i < batch.count; ++i)
             batch.rows[i] = first_ + static_cast<std::size_t>(batch.numbers[i]) * dim_;
         return batch.count != 0;
     }

@@ -6,6 +6,8 @@ Letters: N rows, Q queries, D components, K places.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,19 +20,26 @@ PORTION_ROWS = 1024
 """Rows of one text that are added at once: a text of a million tokens needs no table of its own."""
 
 
-def top_k(rows: Floats, queries: Floats, mask: Mask | None, k: int) -> tuple[Rows, Floats, Rows]:
+def top_k(rows: Floats, queries: Floats, mask: Mask | None, k: int, metric: str = "dot") -> tuple[Rows, Floats, Rows]:
     """Return what ``vicinal.kernels.top_k`` returns, of arguments that it has checked."""
     numbers = np.full((len(queries), k), -1, dtype=np.int64)
     scores = np.full((len(queries), k), -np.inf, dtype=np.float32)
     counts = np.zeros(len(queries), dtype=np.int64)
     allowed = np.arange(len(rows)) if mask is None else np.flatnonzero(mask)
     for place, query in enumerate(queries):
-        found = _dot_products(rows, query, allowed)
+        found = _scores(rows, query, allowed, metric)
         best = _largest(found, k)
         counts[place] = len(best)
         numbers[place, : len(best)] = allowed[best]
         scores[place, : len(best)] = found[best]
     return numbers, scores, counts
+
+
+def widened(rows: NDArray[Any]) -> Floats:
+    """Return rows as float32: uint16 holds the bits of bfloat16, the upper half of a float32."""
+    if rows.dtype == np.uint16:
+        return (rows.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    return rows.astype(np.float32, copy=False)
 
 
 def mean_rows(table: Floats, ids: NDArray[np.int32], offsets: Rows, weights: Floats | None) -> Floats:
@@ -57,18 +66,30 @@ def _row_sum(table: Floats, ids: NDArray[np.int32], weights: Floats | None) -> N
     return total
 
 
-def _dot_products(rows: Floats, query: Floats, allowed: Rows) -> Floats:
-    """Return the dot product of each allowed row with the query; one that is no number counts as -inf."""
+def _scores(rows: Floats, query: Floats, allowed: Rows, metric: str) -> Floats:
+    """Return the score of each allowed row for the query."""
     scores = np.empty(len(allowed), dtype=np.float32)
     portion = max(1, PORTION_VALUES // max(1, len(query)))
+    for start in range(0, len(allowed), portion):
+        chosen = allowed[start : start + portion]
+        scores[start : start + portion] = scores_of(rows[chosen], query, metric)
+    return scores
+
+
+def scores_of(rows: Floats, query: Floats, metric: str) -> Floats:
+    """Return the score of each row for the query, larger when nearer; one that is no number counts as -inf.
+
+    ``dot`` is <x, q>; ``cosine`` is <x, q> / (|x| |q|), 0 where a length is 0; ``l2`` is -||x - q||^2.
+    """
     with np.errstate(all="ignore"):  # overflow is part of the contract
-        for start in range(0, len(allowed), portion):
-            chosen = allowed[start : start + portion]
-            scores[start : start + portion] = _summed(rows[chosen] * query)
+        scores = -summed((rows - query) ** 2) if metric == "l2" else summed(rows * query)
+        if metric == "cosine":
+            lengths = np.sqrt(summed(rows * rows)) * np.sqrt(summed((query * query)[None]))
+            scores = np.where(lengths == 0, np.float32(0), scores / lengths)
     return np.where(np.isnan(scores), np.float32(-np.inf), scores)
 
 
-def _summed(products: Floats) -> Floats:
+def summed(products: Floats) -> Floats:
     """Return the sum of each row of products, added lane by lane."""
     lanes = np.zeros((len(products), LANES), dtype=np.float32)
     for start in range(0, products.shape[1], LANES):

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from vicinal import kernels
 from vicinal.errors import DtypeError, FallbackWarning, RangeError, ShapeError
 
-NEEDS_NATIVE = pytest.mark.skipif(kernels._native is None, reason="the native kernels were not built")
+NEEDS_NATIVE = pytest.mark.skipif(kernels.native.module is None, reason="the native kernels were not built")
 
 
 @pytest.fixture(params=["native", "numpy"])
 def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test with each implementation."""
-    if request.param == "native" and kernels._native is None:
+    if request.param == "native" and kernels.native.module is None:
         pytest.skip("the native kernels were not built")
     monkeypatch.setenv("VICINAL_KERNELS", request.param)
     return request.param
@@ -132,9 +132,9 @@ def test_every_instruction_set_gives_the_same_bits(seed: int, dim: int, weighted
     chosen_ids = random.integers(0, 50, places[-1]).astype(np.int32)
     weights = random.random(places[-1]).astype(np.float32) if weighted else None
     expected = kernels.exact.mean_rows(rows, chosen_ids, places, weights)
-    for level in kernels._native.levels():
+    for level in kernels.native.module.levels():
         means = np.full((20, dim), np.nan, np.float32)
-        kernels._native.mean_rows(rows, chosen_ids, places, weights, means, level)
+        kernels.native.module.mean_rows(rows, chosen_ids, places, weights, means, level)
         assert means.tobytes() == expected.tobytes(), level
 
 
@@ -155,13 +155,13 @@ def test_native_module_refuses_what_would_read_beyond() -> None:
         3: [np.zeros(1, np.float32), np.zeros(2), "weights"],
         4: [np.zeros((2, 3), np.float32), np.zeros((1, 2), np.float32), np.zeros((1, 3)), None],
     }
-    kernels._native.mean_rows(*good)
+    kernels.native.module.mean_rows(*good)
     for place, values in wrong.items():
         for value in values:
             with pytest.raises((ValueError, TypeError, RuntimeError)):
-                kernels._native.mean_rows(*good[:place], value, *good[place + 1 :])
+                kernels.native.module.mean_rows(*good[:place], value, *good[place + 1 :])
     with pytest.raises(ValueError, match="level"):
-        kernels._native.mean_rows(*good, "avx9000")
+        kernels.native.module.mean_rows(*good, "avx9000")
 
 
 @NEEDS_NATIVE
@@ -187,11 +187,11 @@ def test_threads_add_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_native_part_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without native kernels the twin answers, with one warning in a process."""
-    monkeypatch.setattr(kernels, "_native", None)
-    kernels._say_fallback.cache_clear()
+    monkeypatch.setattr(kernels.native, "module", None)
+    kernels.native.say_fallback.cache_clear()
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         answers = [kernels.mean_rows(table([1], [2]), ids(0, 1), offsets(0, 2)).tolist() for _ in range(3)]
     assert answers == [[[1.5]]] * 3
     assert [warning.category for warning in said] == [FallbackWarning]
-    kernels._say_fallback.cache_clear()
+    kernels.native.say_fallback.cache_clear()

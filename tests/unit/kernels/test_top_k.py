@@ -14,13 +14,13 @@ import pytest
 from vicinal import kernels
 from vicinal.errors import DtypeError, FallbackWarning, RangeError, ShapeError
 
-NEEDS_NATIVE = pytest.mark.skipif(kernels._native is None, reason="the native kernels were not built")
+NEEDS_NATIVE = pytest.mark.skipif(kernels.native.module is None, reason="the native kernels were not built")
 
 
 @pytest.fixture(params=["native", "numpy"])
 def chosen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Run the test with each implementation."""
-    if request.param == "native" and kernels._native is None:
+    if request.param == "native" and kernels.native.module is None:
         pytest.skip("the native kernels were not built")
     monkeypatch.setenv("VICINAL_KERNELS", request.param)
     return request.param
@@ -158,9 +158,9 @@ def test_every_instruction_set_gives_the_same_bits(asked: int) -> None:
         mask = random.random(count) < 0.7
         for allowed in (None, mask):
             expected = kernels.exact.top_k(rows, queries, allowed, k)
-            for level in kernels._native.levels():
+            for level in kernels.native.module.levels():
                 answers = blank(asked, k)
-                kernels._native.top_k(rows, queries, allowed, *answers, level)
+                kernels.native.module.top_k(rows, queries, allowed, *answers, level)
                 for got, said in zip(answers, expected, strict=True):
                     assert got.tobytes() == said.tobytes(), (level, dim)
 
@@ -192,7 +192,7 @@ def test_native_module_refuses_what_would_read_beyond() -> None:
     ]
     for arguments in wrong:
         with pytest.raises((ValueError, TypeError, RuntimeError)):
-            kernels._native.top_k(*arguments)
+            kernels.native.module.top_k(*arguments)
 
 
 @NEEDS_NATIVE
@@ -217,8 +217,8 @@ def test_threads_search_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_missing_native_part_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without native kernels the twin answers, with one warning in a process; not when it was chosen."""
-    monkeypatch.setattr(kernels, "_native", None)
-    kernels._say_fallback.cache_clear()
+    monkeypatch.setattr(kernels.native, "module", None)
+    kernels.native.say_fallback.cache_clear()
     rows = matrix([1], [2])
     assert kernels.implementation() == "numpy"
     monkeypatch.setenv("VICINAL_KERNELS", "numpy")
@@ -229,7 +229,7 @@ def test_missing_native_part_is_said_once(monkeypatch: pytest.MonkeyPatch) -> No
         answers = [kernels.top_k(rows, rows, k=1)[0].tolist() for _ in range(3)]
     assert answers == [[[1], [1]]] * 3
     assert [warning.category for warning in said] == [FallbackWarning]
-    kernels._say_fallback.cache_clear()
+    kernels.native.say_fallback.cache_clear()
 
 
 def test_missing_native_part_breaks_no_import() -> None:

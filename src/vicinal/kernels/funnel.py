@@ -1,0 +1,339 @@
+"""The NumPy twin of the native funnel: what a whole query means, stage by stage.
+
+    cells    the ``probes`` best centers, where a run has cells
+    codes    an estimate of each position's score from its 1-bit code: the ``candidates`` best
+    int8     a closer score of those: the ``rescored`` best
+    floats   the exact score of those, as ``kernels.top_k`` has it: the k best
+
+Scores of all metrics are larger when nearer: ``dot`` is <x, q>; ``cosine`` is <x, q> / (|x| |q|), 0 for a zero vector;
+``l2`` is -||x - q||^2. For cosine, codes and int8 rows are those of x / |x|, and the query is divided likewise.
+
+Estimate of a position with the factor f and the code bits, all in float32 and in this order:
+
+    q'       the query; for cosine its unit vector; for l2 q - center
+    s[d]     q' turned as the codes are, as whole numbers of the step t (``quantised``)
+    T        sum over d of (bit d ? s[d] : -s[d])                         an integer, below 2^24
+    est      (f * T) * t + <c, q'>                                        c: the center of the run or of the cell
+    l2       (f * T) * (2 t) + 2 <c - center, q'> + bias                  bias: -||x - center||^2
+
+Letters: N rows, Q queries, D components, K places, M cells, W = ceil(D / 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal.kernels.codes import BLOCK_ROWS, Codes, Int8, Rotation, int8_of, rotated, unit
+from vicinal.kernels.exact import scores_of, summed
+from vicinal.types import Bits, Floats, Rows
+
+Metric: TypeAlias = Literal["dot", "cosine", "l2"]
+METRICS = ("dot", "cosine", "l2")
+
+LOWEST = np.float32(-np.finfo(np.float32).max)
+"""What an estimate that is no number counts as."""
+GROUP = 4
+GROUP_TOP = 63
+"""The sum of four components' sizes at most: two sums of eight bits fit into a byte, and 4,096 components into 16 bits."""
+STEPS_4 = GROUP_TOP - GROUP / 2
+STEPS_8 = 255
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """Codes of some positions that are scanned together: rows in order, or rows sorted by cell.
+
+    Parameters
+    ----------
+    codes : uint8 array of shape (at least ceil(count / 64), W, 64), contiguous
+        Blocks beyond the count are not looked at: a run may share an array that is still filled.
+    factors : float32 array of shape (at least count,)
+    count : int
+        Positions.
+    first_row : int
+        The row of position 0, where ``rows`` is None; row = first_row + position.
+    rows : int32 or int64 array of shape (at least count,), optional
+        The row of each position; -1 for none, which is never an answer.
+    bias : float32 array of shape (at least count,), optional
+        For l2, and only there: ``-||x - center||^2`` of each position.
+    cell_offsets : int64 array of shape (M + 1,), optional
+        Cell m has the positions ``cell_offsets[m]`` to ``cell_offsets[m + 1]``, both multiples of 64; the last is count.
+    centers : float32 array of shape (M, D), optional
+        The centers of the cells, together with ``cell_offsets``; codes are of x - centers[m]. Else of x - center.
+    cell_terms : float32 array of shape (M,), optional
+        Added to the score by which each cell is probed, and to nothing else: -||c||^2 / 2 makes dot products
+        of unit vectors probe by distance.
+    """
+
+    codes: Codes
+    factors: Floats
+    count: int
+    first_row: int = 0
+    rows: NDArray[np.int32] | Rows | None = None
+    bias: Floats | None = None
+    cell_offsets: Rows | None = None
+    centers: Floats | None = None
+    cell_terms: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """One query as the stages need it."""
+
+    exact: Floats
+    turned: Floats
+    """For cosine the unit vector, for l2 the difference to the center; not rotated."""
+    steps: NDArray[np.float32]
+    step: np.float32
+
+
+@dataclass(frozen=True, slots=True)
+class _Let:
+    """Which rows may be answers, and how many cells are looked into."""
+
+    mask: Bits | None
+    probes: int
+    wanted: int
+
+
+def quantised(query: Floats, query_bits: int) -> tuple[Floats, np.float32]:
+    """Return a query (D,) as whole numbers, float32, and the step between them.
+
+    With 4 bits the sizes of each four components add up to at most 63, which makes one table lookup exact;
+    with 8 bits a component has a size of at most 255, which takes two lookups. A query that cannot be: zeros, step 0.
+    """
+    sizes = np.abs(query.astype(np.float64))
+    if query_bits == GROUP:
+        padded = np.zeros(-(-len(query) // GROUP) * GROUP)
+        padded[: len(query)] = sizes
+        a, b, c, d = padded.reshape(-1, GROUP).T
+        step = (((a + b) + c) + d).max(initial=0) / STEPS_4
+    else:
+        step = sizes.max(initial=0) / STEPS_8
+    if not (step > 0 and np.isfinite(step)):
+        return np.zeros(len(query), dtype=np.float32), np.float32(0)
+    return np.rint(query.astype(np.float64) / step).astype(np.float32), np.float32(step)
+
+
+class Funnel:
+    """The twin of the native funnel: the same constructor, the same answers."""
+
+    def __init__(
+        self,
+        dim: int,
+        metric: Metric,
+        center: Floats,
+        rotation: Rotation | None,
+        runs: Sequence[Run],
+        int8_parts: Sequence[tuple[int, Int8, Floats]],
+        float_parts: Sequence[tuple[int, Floats]],
+        query_bits: int,
+    ) -> None:
+        self.dim, self.metric, self.center, self.rotation = dim, metric, center, rotation
+        self.runs, self.int8_parts, self.float_parts = list(runs), list(int8_parts), list(float_parts)
+        self.query_bits = query_bits
+
+    def search(
+        self,
+        queries: Floats,
+        *,
+        k: int,
+        candidates: int,
+        rescored: int,
+        probes: int,
+        mask: Bits | None,
+        wanted: int = 0,
+    ) -> tuple[Rows, Floats, Rows, Rows]:
+        """Return rows, scores, counts and work, as ``vicinal.kernels.Funnel.search`` does."""
+        answers = _Answers(len(queries), k)
+        with np.errstate(all="ignore"):  # overflow is part of the contract
+            for place, query in enumerate(queries):
+                asked = self._asked(query)
+                rows, work = self._scanned(asked, candidates, _Let(mask, probes, wanted))
+                rows = self._known(rows)
+                near = self._rescored(asked, rows, rescored)
+                answers.put(place, *self._best(asked, near, k), work + len(rows) + len(near))
+        return answers.all()
+
+    def search_rows(self, queries: Floats, rows: Rows, *, k: int, rescored: int) -> tuple[Rows, Floats, Rows, Rows]:
+        """Return rows, scores, counts and work, as ``vicinal.kernels.Funnel.search_rows`` does."""
+        answers = _Answers(len(queries), k)
+        known = self._known(rows)
+        with np.errstate(all="ignore"):  # overflow is part of the contract
+            for place, query in enumerate(queries):
+                asked = self._asked(query)
+                near = self._rescored(asked, known, rescored)
+                answers.put(place, *self._best(asked, near, k), len(known) + len(near))
+        return answers.all()
+
+    def _asked(self, query: Floats) -> _Asked:
+        """Return a query as the stages need it."""
+        turned = query
+        if self.metric == "cosine":
+            turned = unit(query[None])[0]
+        elif self.metric == "l2":
+            turned = query - self.center
+        steps, step = quantised(rotated(turned[None], self.rotation)[0], self.query_bits)
+        return _Asked(query, turned, steps, step)
+
+    def _scanned(self, asked: _Asked, candidates: int, let: _Let) -> tuple[Rows, int]:
+        """Return the rows of the best estimates, by ascending position, and how many positions were compared."""
+        found = [self._estimated(run, asked, let) for run in self.runs]
+        estimates = np.concatenate([np.empty(0, dtype=np.float32), *(one[0] for one in found)])
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *(one[1] for one in found)])
+        best = np.argsort(-estimates, kind="stable")[:candidates]
+        return rows[np.sort(best)], sum(one[2] for one in found)
+
+    def _estimated(self, run: Run, asked: _Asked, let: _Let) -> tuple[Floats, Rows, int]:
+        """Return estimates and rows of a run's positions that are let through, and how many were compared."""
+        positions, bases = self._positions(run, asked, let)
+        rows = run.first_row + positions if run.rows is None else run.rows[positions].astype(np.int64)
+        allowed = _let_through(rows, let.mask)
+        work = len(positions)
+        if let.mask is not None:  # blocks without a bit are skipped
+            work = int(np.isin(positions // BLOCK_ROWS, np.unique(positions[allowed] // BLOCK_ROWS)).sum())
+        positions, bases, rows = positions[allowed], bases[allowed], rows[allowed]
+        estimates = np.empty(len(positions), dtype=np.float32)
+        portion = max(1, (1 << 22) // max(1, self.dim))
+        double = np.float32(2 if self.metric == "l2" else 1)
+        for start in range(0, len(positions), portion):
+            part = slice(start, start + portion)
+            totals = _code_sums(run.codes, positions[part], asked.steps)
+            estimate = (run.factors[positions[part]] * totals) * (asked.step * double) + bases[part]
+            if run.bias is not None:
+                estimate = estimate + run.bias[positions[part]]
+            estimates[part] = np.where(np.isnan(estimate), LOWEST, estimate)
+        return estimates, rows, work
+
+    def _positions(self, run: Run, asked: _Asked, let: _Let) -> tuple[Rows, Floats]:
+        """Return the positions of a run that are looked at, ascending, and the term of each one's center."""
+        everything = np.arange(run.count, dtype=np.int64)
+        if run.cell_offsets is None or run.centers is None:
+            base = np.float32(0) if self.metric == "l2" else scores_of(self.center[None], asked.turned, "dot")[0]
+            return everything, np.full(run.count, base, dtype=np.float32)
+        bases, nearness = self.cell_scores(run.centers, asked.turned)
+        if run.cell_terms is not None:
+            nearness = nearness + run.cell_terms
+        nearness = np.where(np.isnan(nearness), LOWEST, nearness)
+        sizes = np.diff(run.cell_offsets)
+        cells = _probed(run, np.argsort(-nearness, kind="stable"), let)
+        cell_of = np.repeat(np.arange(len(sizes)), sizes)
+        chosen = np.zeros(len(sizes), dtype=np.bool_)
+        chosen[cells] = True
+        positions = everything[chosen[cell_of]]
+        return positions, bases[cell_of[positions]]
+
+    def cell_scores(self, centers: Floats, turned: Floats) -> tuple[Floats, Floats]:
+        """Return the term of each center in an estimate, and what the cells are probed by, the largest first."""
+        if self.metric == "l2":
+            moved = centers - self.center
+            bases = scores_of(moved, turned, "dot") * np.float32(2)
+            nearness = bases - summed(moved * moved)
+        else:
+            bases = nearness = scores_of(centers, turned, "dot")
+        return bases, nearness
+
+    def _known(self, rows: Rows) -> Rows:
+        """Return the rows that a part of the floats holds."""
+        known = np.zeros(len(rows), dtype=np.bool_)
+        for first, vectors in self.float_parts:
+            known |= (rows >= first) & (rows < first + len(vectors))
+        return rows[known]
+
+    def _rescored(self, asked: _Asked, rows: Rows, rescored: int) -> Rows:
+        """Return the rows of the best scores by int8, in the order that they came in."""
+        if len(rows) <= rescored or not self.int8_parts:
+            return rows
+        scores = self._int8_scores(asked, rows)
+        best = np.argsort(-scores, kind="stable")[:rescored]
+        return rows[np.sort(best)]
+
+    def _int8_scores(self, asked: _Asked, rows: Rows) -> Floats:
+        """Return the score of each row by its int8 values; of one that has none, the exact one."""
+        values, scales = int8_of(asked.turned[None])
+        query, step = values[0].astype(np.int64), scales[0]
+        scores = np.full(len(rows), np.nan, dtype=np.float32)
+        missing = np.ones(len(rows), dtype=np.bool_)
+        base = np.float32(0) if self.metric == "l2" else scores_of(self.center[None], asked.turned, "dot")[0]
+        for first, part, part_scales in self.int8_parts:
+            inside = (rows >= first) & (rows < first + len(part))
+            chosen = part[rows[inside] - first].astype(np.int64)
+            scale = part_scales[rows[inside] - first]
+            dots = (scale * (chosen @ query).astype(np.float32)) * step
+            if self.metric == "l2":
+                norms = (scale * scale) * np.einsum("nd,nd->n", chosen, chosen).astype(np.float32)
+                scores[inside] = (dots * np.float32(2) - norms) - summed((asked.turned * asked.turned)[None])[0]
+            else:
+                scores[inside] = dots + base
+            missing &= ~inside
+        scores[missing] = self._exact_scores(asked, rows[missing])
+        return np.where(np.isnan(scores), LOWEST, scores)
+
+    def _exact_scores(self, asked: _Asked, rows: Rows) -> Floats:
+        """Return the exact score of each row."""
+        scores = np.full(len(rows), -np.inf, dtype=np.float32)
+        for first, vectors in self.float_parts:
+            inside = (rows >= first) & (rows < first + len(vectors))
+            scores[inside] = scores_of(vectors[rows[inside] - first], asked.exact, self.metric)
+        return scores
+
+    def _best(self, asked: _Asked, rows: Rows, k: int) -> tuple[Rows, Floats]:
+        """Return the rows of the k best exact scores, the best first, equal ones by row, and the scores."""
+        scores = self._exact_scores(asked, rows)
+        order = np.lexsort((rows, -scores))[:k]
+        return rows[order], scores[order]
+
+
+class _Answers:
+    """The places of all queries."""
+
+    def __init__(self, queries: int, k: int) -> None:
+        self.rows = np.full((queries, k), -1, dtype=np.int64)
+        self.scores = np.full((queries, k), -np.inf, dtype=np.float32)
+        self.counts = np.zeros(queries, dtype=np.int64)
+        self.work = np.zeros(queries, dtype=np.int64)
+
+    def put(self, place: int, rows: Rows, scores: Floats, work: int) -> None:
+        """Fill the places of one query."""
+        self.rows[place, : len(rows)], self.scores[place, : len(rows)] = rows, scores
+        self.counts[place], self.work[place] = len(rows), work
+
+    def all(self) -> tuple[Any, Any, Any, Any]:
+        """Return the arrays."""
+        return self.rows, self.scores, self.counts, self.work
+
+
+def _probed(run: Run, order: Rows, let: _Let) -> Rows:
+    """Return the cells to be looked into: the first ones, and then more until enough rows are let through."""
+    if not 0 < let.probes < len(order):
+        return order
+    if let.mask is None or not let.wanted or run.cell_offsets is None:
+        return order[: let.probes]
+    positions = np.arange(run.count, dtype=np.int64)
+    rows = run.first_row + positions if run.rows is None else run.rows[: run.count].astype(np.int64)
+    ends = np.concatenate([[0], np.cumsum(_let_through(rows, let.mask))])[run.cell_offsets]
+    reached = np.cumsum(np.diff(ends)[order])
+    return order[: max(let.probes, int(np.searchsorted(reached, let.wanted)) + 1)]
+
+
+def _let_through(rows: Rows, mask: Bits | None) -> NDArray[np.bool_]:
+    """Return for each row whether it is one and the mask has its bit."""
+    allowed = rows >= 0
+    if mask is not None:
+        allowed &= rows < len(mask) * 64
+        inside = rows[allowed]
+        allowed[allowed] = (mask[inside // 64] >> (inside % 64).astype(np.uint64)) & np.uint64(1) == 1
+    return allowed
+
+
+def _code_sums(codes: Codes, positions: Rows, steps: Floats) -> Floats:
+    """Return T of each position: the query's whole numbers, added where the bit is 1 and taken away where it is 0."""
+    packed = codes[positions // BLOCK_ROWS, :, positions % BLOCK_ROWS]
+    bits = np.unpackbits(packed, axis=1, bitorder="little")[:, : len(steps)].astype(np.float32)
+    sums: Floats = 2 * (bits @ steps) - steps.sum(dtype=np.float32)  # whole numbers below 2^24: exact in any order
+    return sums
