@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from vicinal.errors import DtypeError, RangeError, ShapeError, SpaceMismatchError, UnsupportedError
+from vicinal.errors import DtypeError, RangeError, ShapeError, SpaceMismatchError
 from vicinal.index import ExactIndex
 from vicinal.space import Space, Vectors
 
@@ -70,11 +70,32 @@ def test_other_space_is_refused() -> None:
         index.search(unit(0), k=1)  # type: ignore[arg-type]  # the wrong type is the test
 
 
-@pytest.mark.parametrize("changes", [{"metric": "l2"}, {"metric": "cosine", "normalized": False}])
-def test_what_is_no_dot_product_is_unsupported(changes: dict) -> None:
-    """A similarity that dot products cannot give is refused, never approximated."""
-    with pytest.raises(UnsupportedError, match="dot products"):
-        ExactIndex([], replace(SPACE, **changes))
+def test_each_metric_by_hand() -> None:
+    """Of (3, 4), (0, 0) and (1, 0) asked with (2, 0): products 6, 0, 2; cosines 0.6, 0, 1; squares of distances 17, 4, 1."""
+    stored = np.array([[3, 4], [0, 0], [1, 0]], np.float32)
+    expected = {
+        ("dot", False): ([0, 2, 1], [6, 2, 0]),
+        ("cosine", False): ([2, 0, 1], [1, 0.6, 0]),
+        ("l2", False): ([2, 1, 0], [-1, -4, -17]),
+        ("l2", True): ([2, 1, 0], [-1, -4, -17]),
+    }
+    for (metric, normalized), (rows, scores) in expected.items():
+        space = replace(SPACE, metric=metric, normalized=normalized)
+        found = ExactIndex([(0, stored)], space).search(Vectors(np.array([[2, 0]], np.float32), space), k=3)
+        assert found.rows.tolist() == [rows]
+        assert found.scores[0].tolist() == pytest.approx(scores, abs=1e-6)
+
+
+def test_bits_let_through_what_booleans_do() -> None:
+    """A mask of bits, also one that is longer than the rows, answers as the same mask of booleans."""
+    index = ExactIndex([(1, unit(0, 10)), (70, unit(20, 30, 40))], SPACE)
+    mask = np.zeros(index.row_count, np.bool_)
+    mask[[2, 71]] = True
+    bits = np.array([1 << 2, 1 << 7, 0], np.uint64)
+    for given in (mask, bits[:2], bits):
+        assert index.search(Vectors(unit(0), SPACE), k=3, mask=given).rows.tolist() == [[2, 71, -1]]
+    with pytest.raises(ShapeError, match="a bit for each of 73 rows"):
+        index.search(Vectors(unit(0), SPACE), k=3, mask=bits[:1])
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""For tests, ours and yours: an encoder whose vectors one can work out on paper, and what every encoder must do."""
+"""An encoder whose vectors one can work out on paper, and what every encoder must do."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vicinal._arrays import one_of, texts_list, whole_number
 from vicinal.errors import DtypeError, TooLongError, TruncationWarning, VicinalError, VicinalWarning
 from vicinal.space import Encoder, Space, Vectors
+from vicinal.testing.demand import require
 from vicinal.types import Floats, Overflow, Progress
 
 TOY_DIM = 8
@@ -200,9 +201,9 @@ def check_encoder(encoder: Encoder) -> None:
 def check_empty_in_empty_out(encoder: Encoder) -> None:
     """Require that no texts give (0, D) vectors, no counts and no spans."""
     for encode in (encoder.encode_queries, encoder.encode_documents):
-        _require(encode([]).shape == (0, encoder.space.dim), "an empty list must give the shape (0, D)")
-    _require(encoder.count_tokens([]).shape == (0,), "an empty list must give no counts")
-    _require(encoder.token_spans([]) == [], "an empty list must give no spans")
+        require(encode([]).shape == (0, encoder.space.dim), "an empty list must give the shape (0, D)")
+    require(encoder.count_tokens([]).shape == (0,), "an empty list must give no counts")
+    require(encoder.token_spans([]) == [], "an empty list must give no spans")
 
 
 def check_vectors_are_of_the_space(encoder: Encoder) -> None:
@@ -212,12 +213,12 @@ def check_vectors_are_of_the_space(encoder: Encoder) -> None:
     """
     vectors = encoder.encode_documents(TEXTS)
     array = np.asarray(vectors)
-    _require(array.shape == (len(TEXTS), encoder.space.dim), f"the shape must be (N, D), got {array.shape}")
-    _require(array.dtype == np.float32, f"the vectors must be float32, got {array.dtype}")
-    _require(vectors.space == encoder.space, "the vectors must carry the encoder's space")
+    require(array.shape == (len(TEXTS), encoder.space.dim), f"the shape must be (N, D), got {array.shape}")
+    require(array.dtype == np.float32, f"the vectors must be float32, got {array.dtype}")
+    require(vectors.space == encoder.space, "the vectors must carry the encoder's space")
     if encoder.space.normalized:
         lengths = np.linalg.norm(array, axis=1)
-        _require(np.allclose(lengths[lengths > 0], 1, atol=1e-5), "the vectors must have unit length, or be zero")
+        require(np.allclose(lengths[lengths > 0], 1, atol=1e-5), "the vectors must have unit length, or be zero")
 
 
 def check_row_does_not_depend_on_batch(encoder: Encoder) -> None:
@@ -226,8 +227,8 @@ def check_row_does_not_depend_on_batch(encoder: Encoder) -> None:
         together = np.asarray(encode(TEXTS))
         backwards = np.asarray(encode(TEXTS[::-1]))[::-1]
         alone = np.concatenate([np.asarray(encode([text])) for text in TEXTS])
-        _require(np.abs(together - backwards).max() <= TOLERANCE, "the order of the texts must not change a vector")
-        _require(np.abs(together - alone).max() <= TOLERANCE, "its company must not change a vector")
+        require(np.abs(together - backwards).max() <= TOLERANCE, "the order of the texts must not change a vector")
+        require(np.abs(together - alone).max() <= TOLERANCE, "its company must not change a vector")
 
 
 def check_input_is_not_modified(encoder: Encoder) -> None:
@@ -236,19 +237,19 @@ def check_input_is_not_modified(encoder: Encoder) -> None:
     array = np.asarray(encoder.encode_documents(texts))
     encoder.count_tokens(texts)
     encoder.token_spans(texts)
-    _require(texts == list(TEXTS), "the list of texts must not be changed")
-    _require(np.array_equal(array, np.asarray(encoder.encode_documents(tuple(texts)))), "a tuple must do as well")
+    require(texts == list(TEXTS), "the list of texts must not be changed")
+    require(np.array_equal(array, np.asarray(encoder.encode_documents(tuple(texts)))), "a tuple must do as well")
 
 
 def check_bare_string_is_refused(encoder: Encoder) -> None:
     """Require that a single string in place of a list is refused, not taken for a list of characters."""
     for call in (encoder.encode_queries, encoder.encode_documents, encoder.count_tokens, encoder.token_spans):
-        _require(_refuses_a_bare_string(call), f"{call.__name__} must refuse a bare string with DtypeError")
+        require(_refuses_a_bare_string(call), f"{call.__name__} must refuse a bare string with DtypeError")
 
 
 def check_vectors_cannot_be_changed(encoder: Encoder) -> None:
     """Require that the array of the vectors is read only: it may be a cache's, or another caller's."""
-    _require(not np.asarray(encoder.encode_documents(["cat"])).flags.writeable, "the vectors must be read only")
+    require(not np.asarray(encoder.encode_documents(["cat"])).flags.writeable, "the vectors must be read only")
 
 
 def check_any_text_gives_a_vector_or_an_error(encoder: Encoder) -> None:
@@ -260,8 +261,8 @@ def check_any_text_gives_a_vector_or_an_error(encoder: Encoder) -> None:
                 array = np.asarray(encoder.encode_documents([text]))
         except VicinalError:
             continue
-        _require(array.shape == (1, encoder.space.dim), "a strange text must give one vector")
-        _require(bool(np.isfinite(array).all()), "no text may give a number that is not finite")
+        require(array.shape == (1, encoder.space.dim), "a strange text must give one vector")
+        require(bool(np.isfinite(array).all()), "no text may give a number that is not finite")
 
 
 def check_threads_share_it(encoder: Encoder) -> None:
@@ -269,17 +270,17 @@ def check_threads_share_it(encoder: Encoder) -> None:
     alone = np.asarray(encoder.encode_documents(TEXTS))
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(lambda _: np.asarray(encoder.encode_documents(TEXTS)), range(2 * THREADS)))
-    _require(all(np.abs(array - alone).max() <= TOLERANCE for array in found), "threads must not disturb each other")
+    require(all(np.abs(array - alone).max() <= TOLERANCE for array in found), "threads must not disturb each other")
 
 
 def check_spans_are_in_the_text(encoder: Encoder) -> None:
     """Require spans within their text, in order, never more than the tokens counted."""
     for text, count, spans in zip(TEXTS, encoder.count_tokens(TEXTS), encoder.token_spans(TEXTS), strict=True):
-        _require(spans.dtype == np.int64 and spans.shape == (len(spans), 2), "spans must be int64 (T, 2)")
-        _require(len(spans) <= count, "count_tokens must count every token that has a span")
+        require(spans.dtype == np.int64 and spans.shape == (len(spans), 2), "spans must be int64 (T, 2)")
+        require(len(spans) <= count, "count_tokens must count every token that has a span")
         inside = (spans[:, 0] >= 0) & (spans[:, 0] <= spans[:, 1]) & (spans[:, 1] <= len(text))
-        _require(bool(inside.all()), "spans must lie within their text")
-        _require(bool((np.diff(spans[:, 0]) >= 0).all()), "spans must come in the order of the text")
+        require(bool(inside.all()), "spans must lie within their text")
+        require(bool((np.diff(spans[:, 0]) >= 0).all()), "spans must come in the order of the text")
 
 
 def check_progress_ends_at_the_total(encoder: Encoder) -> None:
@@ -287,8 +288,8 @@ def check_progress_ends_at_the_total(encoder: Encoder) -> None:
     told: list[tuple[int, int]] = []
     encoder.encode_documents(TEXTS, progress=lambda done, total: told.append((done, total)))
     done = [step for step, _ in told]
-    _require(bool(told) and told[-1] == (len(TEXTS), len(TEXTS)), "progress must end at the number of texts")
-    _require(done == sorted(done), "progress must not go back")
+    require(bool(told) and told[-1] == (len(TEXTS), len(TEXTS)), "progress must end at the number of texts")
+    require(done == sorted(done), "progress must not go back")
 
 
 ENCODER_CHECKS: tuple[Callable[[Encoder], None], ...] = (
@@ -311,8 +312,3 @@ def _refuses_a_bare_string(call: Callable[[str], object]) -> bool:
     except DtypeError:
         return True
     return False
-
-
-def _require(holds: bool, message: str) -> None:
-    if not holds:
-        raise AssertionError(message)

@@ -1,0 +1,246 @@
+"""What a recall costs: the widths of the stages for each recall, measured on sampled vectors of the set itself.
+
+A true neighbour is one of the k rows with the best exact scores; a row that scores as well as the last of them counts
+as well (ties). Recall is the share of the k that were found, over all sampled queries.
+Letters: Q queries, K places, M cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal.types import Floats
+
+KS = (10, 100)
+"""Places that are calibrated; between them widths are interpolated by their logarithms, beyond them by proportion."""
+Z = 1.2816
+"""One-sided: nine of ten lower bounds lie below the true recall."""
+CANDIDATES = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
+RESCORED = (1.0, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6)
+"""Rows that reach the floats, in multiples of k."""
+SHARES = (0.75,)
+"""Of the cells: probing more than the largest costs more than probing all."""
+TARGETS = (0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.993, 0.995, 0.997, 0.998, 0.999)
+CROWDED_KS = (10, 25)
+"""Places at which it is known how far apart the scores of k and 4 k neighbours usually are."""
+ASSUMED = 0.98
+GROWTH = 1.5
+DEAD = 0.3
+TAIL = 0.25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """The widths of one search: cells (0: all), rows to int8, rows to floats; and what recall was measured with them.
+
+    ``low`` is the lower bound of the recall (one-sided, 90 %); ``cost`` is what ``Costs.search`` gives, in microseconds.
+    """
+
+    probes: int
+    candidates: int
+    rescored: int
+    recall: float
+    low: float
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """A recall as it was measured: the mean, its bounds (each one-sided, 90 %), and how many queries were asked."""
+
+    recall: float
+    low: float
+    high: float
+    queries: int
+    k: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Settings for places and recalls, of a set with ``rows`` living rows; made by ``FunnelIndex.calibrate``.
+
+    ``gaps`` holds how far the score of the 4 k-th neighbour is below that of the k-th, at least, for nine of ten queries.
+    ``fronts`` holds, for each number of places that was measured, the settings that no cheaper one beats, by rising
+    cost. ``queries`` is how many were asked: 0 says that nothing was measured and the settings are assumed.
+    """
+
+    rows: int
+    cells: int
+    queries: int
+    fronts: Mapping[int, tuple[Setting, ...]]
+    gaps: Mapping[int, float] = field(default_factory=dict)
+
+    @classmethod
+    def assumed(cls, rows: int, cells: int) -> Calibration:
+        """Return wide settings for a set that was not measured yet: all cells, and many candidates."""
+        fronts = {k: (Setting(probes=0, candidates=60 * k, rescored=4 * k, recall=ASSUMED, low=ASSUMED),) for k in KS}
+        return cls(rows=rows, cells=cells, queries=0, fronts=fronts)
+
+    def setting(self, recall: float, k: int) -> Setting:
+        """Return the cheapest setting whose lower bound is the recall; where none is, the one with the best."""
+        ks = sorted(self.fronts)
+        below = max((one for one in ks if one <= k), default=ks[0])
+        above = min((one for one in ks if one >= k), default=ks[-1])
+        low, high = self._chosen(recall, below), self._chosen(recall, above)
+        if k < below or below == above == k:
+            return low
+        if below == above:
+            return _grown(high, k / above, self.cells)
+        return _between(low, high, math.log(k / below) / math.log(above / below), self.cells)
+
+    def _chosen(self, recall: float, k: int) -> Setting:
+        front = self.fronts[k]
+        return next((one for one in front if one.low >= recall), front[-1])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data, for a file."""
+        fronts = {str(k): [asdict(one) for one in front] for k, front in self.fronts.items()}
+        return {
+            "rows": self.rows,
+            "cells": self.cells,
+            "queries": self.queries,
+            "fronts": fronts,
+            "gaps": {str(k): gap for k, gap in self.gaps.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, said: object) -> Calibration | None:
+        """Return what ``as_dict`` gave, or None where it is nothing of the kind."""
+        try:
+            fronts = {
+                int(k): tuple(_checked(one) for one in front)
+                for k, front in said["fronts"].items()  # type: ignore[index]  # the TypeError is the check
+            }
+            found = cls(
+                rows=int(said["rows"]),  # type: ignore[index]
+                cells=int(said["cells"]),  # type: ignore[index]
+                queries=int(said["queries"]),  # type: ignore[index]
+                fronts=fronts,
+                gaps={int(k): float(gap) for k, gap in said["gaps"].items()},  # type: ignore[index]
+            )
+        except (KeyError, TypeError, ValueError, AttributeError):
+            return None
+        return found if fronts and all(front and k > 0 for k, front in fronts.items()) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """Microseconds of one query, as sums of what its stages do; the unit costs are in ``plan.py``."""
+
+    fixed: float
+    position: float
+    center: float
+    candidate: float
+    rescored: float
+    gathered: float
+
+    def search(self, *, positions: float, cells: int, candidates: int, rescored: int) -> float:
+        """Return the cost of scanning positions after choosing among cells."""
+        scanned = positions * self.position + cells * self.center
+        return self.fixed + scanned + candidates * self.candidate + rescored * self.rescored
+
+    def gather(self, *, rows: int, rescored: int) -> float:
+        """Return the cost of scoring exactly these rows."""
+        return self.fixed + rows * self.gathered + rescored * self.rescored
+
+
+def found_shares(found: Floats, true: Floats) -> NDArray[np.float64]:
+    """Return the share of its true neighbours that each query found, from scores (Q, K), best first; -inf is no row.
+
+    The j-th found row is right if it scores as well as the last true one.
+    """
+    there = np.isfinite(true)
+    wanted = there.sum(axis=1)
+    last = np.where(there, true, np.float32(np.inf)).min(axis=1, initial=np.float32(np.inf))
+    right = (np.isfinite(found) & (found >= last[:, None])).sum(axis=1)
+    return np.where(wanted > 0, np.minimum(right, wanted) / np.maximum(wanted, 1), 1.0)
+
+
+def measured(shares: NDArray[np.float64], k: int) -> Measurement:
+    """Return the mean share and its bounds.
+
+    Wilson's interval (1927) for a proportion, with the number of trials divided by the design effect: misses come in
+    clusters, several of one query, so that Q * K trials tell less than as many independent ones (Kish 1965).
+    """
+    queries = len(shares)
+    if not queries:
+        return Measurement(recall=0.0, low=0.0, high=1.0, queries=0, k=k)
+    mean = float(shares.mean())
+    spread = mean * (1 - mean) / k
+    effect = min(float(k), max(1.0, float(shares.var()) / spread)) if spread > 0 else 1.0
+    trials = queries * k / effect
+    half = Z * math.sqrt(mean * (1 - mean) / trials + Z * Z / (4 * trials * trials))
+    middle, width = mean + Z * Z / (2 * trials), 1 + Z * Z / trials
+    low, high = max(0.0, (middle - half) / width), min(1.0, (middle + half) / width)
+    return Measurement(recall=mean, low=low, high=high, queries=queries, k=k)
+
+
+def gaps_of(scores: Floats, k: int, lengths: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how far the score of the 4 k-th neighbour is below that of the k-th (Q,), for queries of unit length.
+
+    Infinite where there are not so many. A small gap says that the neighbours are crowded: many rows score nearly as
+    well, and coarse scores cannot tell them apart.
+    """
+    if scores.shape[1] < 4 * k:
+        return np.full(len(scores), np.inf)
+    with np.errstate(invalid="ignore"):
+        gaps = (scores[:, k - 1].astype(np.float64) - scores[:, 4 * k - 1]) / np.where(lengths > 0, lengths, 1)
+    return np.where(np.isfinite(scores[:, 4 * k - 1]), gaps, np.inf)
+
+
+def front_of(settings: Sequence[Setting]) -> tuple[Setting, ...]:
+    """Return the settings that no cheaper one beats, by rising cost and recall."""
+    front: list[Setting] = []
+    for one in sorted(settings, key=lambda one: (one.cost, -one.low)):
+        if not front or one.low > front[-1].low:
+            front.append(one)
+    return tuple(front)
+
+
+def _checked(said: Mapping[str, Any]) -> Setting:
+    """Return a setting from plain data."""
+    one = Setting(
+        probes=int(said["probes"]),
+        candidates=int(said["candidates"]),
+        rescored=int(said["rescored"]),
+        recall=float(said["recall"]),
+        low=float(said["low"]),
+        cost=float(said["cost"]),
+    )
+    if one.probes < 0 or one.candidates < 1 or one.rescored < 1 or not 0 <= one.recall <= 1:
+        raise ValueError
+    return one
+
+
+def _grown(one: Setting, times: float, cells: int) -> Setting:
+    """Return a setting for more places than were measured."""
+    probes = 0 if one.probes == 0 else min(cells, math.ceil(one.probes * math.sqrt(times)))
+    return Setting(
+        probes=0 if probes >= cells else probes,
+        candidates=math.ceil(one.candidates * times),
+        rescored=math.ceil(one.rescored * times),
+        recall=one.recall,
+        low=one.low,
+    )
+
+
+def _between(low: Setting, high: Setting, share: float, cells: int) -> Setting:
+    """Return a setting between two, by the logarithms of their widths."""
+
+    def mixed(a: float, b: float) -> int:
+        return math.ceil(math.exp(math.log(a) * (1 - share) + math.log(b) * share))
+
+    probes = mixed(low.probes or cells, high.probes or cells) if cells else 0
+    return Setting(
+        probes=0 if probes >= cells else probes,
+        candidates=mixed(low.candidates, high.candidates),
+        rescored=mixed(low.rescored, high.rescored),
+        recall=min(low.recall, high.recall),
+        low=min(low.low, high.low),
+    )

@@ -1,0 +1,335 @@
+"""Recall measured on a set's own vectors: which widths reach which recall, and what an index really reaches.
+
+Half of the queries are stored vectors, half lie between two of them: a query of a user is near the stored vectors, but
+is none of them. The row that a query was made of is left out of the exact answer and of the approximate one.
+Letters: N rows, Q queries, D components, K places, M cells.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from dataclasses import field as default
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vicinal import kernels
+from vicinal.index.calibration import (
+    CANDIDATES,
+    CROWDED_KS,
+    KS,
+    RESCORED,
+    SHARES,
+    TARGETS,
+    Calibration,
+    Measurement,
+    Setting,
+    found_shares,
+    front_of,
+    gaps_of,
+    measured,
+)
+from vicinal.index.cells import probing_terms
+from vicinal.index.coding import Coder, as_coded
+from vicinal.index.parts import Part, merged, nearest, row_count_of, sampled, vectors_of
+from vicinal.index.plan import costs_for, lengths_for
+from vicinal.types import Bits, Floats, Mask, Neighbors, Progress, Rows
+
+BETWEEN = 0.35
+"""How far a query that was made lies from one stored vector to another."""
+SLACK = 0.0005
+"""Recall that a narrower last stage may cost."""
+GAIN = 0.0003
+"""Recall that more candidates must gain to be tried further."""
+PRODUCTS = 2_000_000_000
+"""Of components, that are made between two words of progress: about 50 ms."""
+BATCH = 32
+MARGINS = (0.7, 0.55, 0.42, 0.3)
+"""Of the neighbours that may be missed, that are planned to be: the rest is for what the lower bound takes."""
+
+Tick = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Questions:
+    """Queries (Q, D), the row that each was made of, and the rows and scores of the true neighbours without it (Q, K)."""
+
+    vectors: Floats
+    sources: Rows
+    rows: Rows = default(default_factory=lambda: np.empty((0, 0), dtype=np.int64))
+    scores: Floats = default(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+
+    def first(self, count: int) -> Questions:
+        """Return the first of the queries."""
+        return Questions(self.vectors[:count], self.sources[:count], self.rows[:count], self.scores[:count])
+
+
+def questions_of(
+    parts: Sequence[Part],
+    metric: kernels.Metric,
+    alive: Bits | None,
+    *,
+    count: int,
+    k: int,
+    seed: int,
+    dim: int,
+    tick: Tick = lambda: None,
+) -> Questions:
+    """Return queries made of living rows, with their exact answers."""
+    chooser = np.random.default_rng(seed)
+    rows = sampled(parts, count, chooser, alive)
+    stored = vectors_of(parts, rows, dim)
+    others = stored[chooser.permutation(len(stored))]
+    made = chooser.permutation(len(stored))[: len(stored) // 2]
+    asked = stored.copy()
+    with np.errstate(over="ignore", invalid="ignore"):
+        asked[made] += np.float32(BETWEEN) * (others[made] - asked[made])
+        if metric != "l2":  # as long as the one that it is near
+            lengths, before = np.linalg.norm(asked, axis=1), np.linalg.norm(stored, axis=1)
+            asked *= np.where(lengths > 0, before / np.where(lengths > 0, lengths, 1), 1).astype(np.float32)[:, None]
+    asked = np.where(np.isfinite(asked).all(axis=1, keepdims=True), asked, stored)
+    true = _exact(parts, asked, k + 1, alive, metric, tick)
+    return Questions(asked, rows, *without(true.rows, true.scores, rows, k))
+
+
+def _exact(
+    parts: Sequence[Part], asked: Floats, k: int, alive: Bits | None, metric: kernels.Metric, tick: Tick
+) -> Neighbors:
+    """Return the exact neighbours, a portion of the rows after the other."""
+    count = row_count_of(parts)
+    mask = None if alive is None else _booleans(alive, count)
+    size = max(1024, PRODUCTS // max(1, asked.size))
+    best = merged([], len(asked), k)
+    for part in parts:
+        for start in range(0, len(part.vectors), size):
+            piece = Part(part.first + start, part.vectors[start : start + size])
+            best = merged([best, nearest([piece], asked, k, mask, metric)], len(asked), k)
+            tick()
+    return best
+
+
+def without(rows: Rows, scores: Floats, sources: Rows, k: int) -> tuple[Rows, Floats]:
+    """Return the first k rows and scores of each query's answer without the row that it was made of."""
+    kept = rows != sources[:, None]
+    order = np.argsort(~kept, axis=1, kind="stable")[:, :k]
+    there = np.take_along_axis(kept & (rows >= 0), order, axis=1)
+    chosen = np.where(there, np.take_along_axis(rows, order, axis=1), -1)
+    return chosen, np.where(there, np.take_along_axis(scores, order, axis=1), np.float32(-np.inf))
+
+
+def measured_recall(ask: Callable[[Floats, int], tuple[Rows, Floats]], asked: Questions, k: int) -> Measurement:
+    """Return the recall of anything that answers queries with rows and scores."""
+    rows, scores = ask(asked.vectors, k + 1)
+    return measured(found_shares(without(rows, scores, asked.sources, k)[1], asked.scores), k)
+
+
+def calibrated(  # noqa: PLR0913 - an index, and how to ask it
+    funnel: kernels.Funnel,
+    run: kernels.Run | None,
+    coder: Coder,
+    parts: Sequence[Part],
+    alive: Bits | None,
+    *,
+    queries: int,
+    seed: int,
+    threads: int,
+    progress: Progress | None,
+) -> Calibration:
+    """Return the settings that no cheaper one beats, for each number of places in ``KS``; ``run`` is that with cells."""
+    rows, metric = sum(len(part.vectors) for part in parts), funnel.metric
+    living = rows if alive is None else min(rows, kernels.count_bits(alive))
+    steps = _Steps(progress)
+    asked = questions_of(parts, metric, alive, count=queries, k=max(KS), seed=seed, dim=funnel.dim, tick=steps.tick)
+    ranks = None if run is None else _cell_ranks(run, asked, coder, row_count_of(parts))
+    cells = 0 if run is None or run.centers is None else len(run.centers)
+    fronts = {}
+    for k in KS:
+        few = asked.first(math.ceil(len(asked.sources) * math.sqrt(min(KS) / k)))  # more places tell more a query
+        trial = _Trial(funnel, few, ranks, rows, cells, alive, k, threads, steps.tick)
+        fronts[k] = trial.front()
+    lengths = lengths_for(asked.vectors, metric)
+    gaps = {k: np.sort(gaps_of(asked.scores, k, lengths)) for k in CROWDED_KS}
+    usual = {k: float(gap[len(gap) // 10]) for k, gap in gaps.items() if len(gap) and np.isfinite(gap[len(gap) // 10])}
+    steps.finish()
+    return Calibration(rows=living, cells=cells, queries=len(asked.sources), fronts=fronts, gaps=usual)
+
+
+@dataclass(slots=True)
+class _Steps:
+    """Words of progress: how many there will be is not known, so the total stays ahead until the end."""
+
+    progress: Progress | None
+    done: int = 0
+
+    def tick(self) -> None:
+        """Tell that something was done; what the callback raises ends the work."""
+        self.done += 1
+        if self.progress is not None:
+            self.progress(self.done, max(400, self.done + 1))
+
+    def finish(self) -> None:
+        """Tell that all is done."""
+        if self.progress is not None:
+            self.progress(max(400, self.done), max(400, self.done))
+
+
+def _cell_ranks(run: kernels.Run, asked: Questions, coder: Coder, count: int) -> NDArray[np.int64]:
+    """Return how many cells come before that of each true neighbour (Q, K); 0 for rows that are in no cell."""
+    assert run.centers is not None  # noqa: S101 - our own invariant
+    assert run.cell_offsets is not None  # noqa: S101 - the same
+    assert run.rows is not None  # noqa: S101 - the same
+    cell_of = np.full(count + 1, -1, dtype=np.int32)
+    rows = run.rows[: run.count]
+    known = (rows >= 0) & (rows < count)
+    numbers = np.repeat(np.arange(len(run.centers), dtype=np.int32), np.diff(run.cell_offsets))
+    cell_of[rows[known]] = numbers[known]
+    order = np.argsort(-cell_nearness(run.centers, asked.vectors, coder), axis=1, kind="stable")
+    ranks = np.empty_like(order)
+    np.put_along_axis(ranks, order, np.arange(len(run.centers))[None], axis=1)
+    cells = cell_of[asked.rows]
+    found = np.take_along_axis(ranks, np.maximum(cells, 0).astype(np.int64), axis=1)
+    return np.where(cells >= 0, found, 0)
+
+
+def cell_nearness(centers: Floats, queries: Floats, coder: Coder) -> Floats:
+    """Return how near each cell is to each query (Q, M), as the funnel orders them."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if coder.metric == "l2":
+            moved = centers - coder.center
+            nearness: Floats = 2 * ((queries - coder.center) @ moved.T) - np.einsum("md,md->m", moved, moved)
+            return nearness
+        nearness = as_coded(queries, coder.metric) @ centers.T
+        return nearness + probing_terms(centers) if coder.unit else nearness
+
+
+@dataclass(slots=True)
+class _Trial:
+    """The trials of one number of places."""
+
+    funnel: kernels.Funnel
+    asked: Questions
+    ranks: NDArray[np.int64] | None
+    rows: int
+    cells: int
+    alive: Bits | None
+    k: int
+    threads: int
+    tick: Tick
+
+    def front(self) -> tuple[Setting, ...]:
+        """Return the settings that no cheaper one beats.
+
+        Two things lose neighbours: cells that are not probed, which the ranks of the true ones' cells tell without a
+        search, and candidates, which a few searches through (nearly) all true cells tell. Widths are chosen as if both
+        added up, and each choice is then measured.
+        """
+        wide = self._probes_for(0.9995)
+        rescored = self._narrowest(wide)
+        ladder = self._ladder(wide, rescored)
+        found = list(ladder)
+        if self.cells:
+            for target in TARGETS:
+                found += self._found_for(target, ladder, rescored)
+        return front_of(found)
+
+    def _found_for(self, target: float, ladder: Sequence[Setting], rescored: int) -> list[Setting]:
+        """Return what was tried until the lower bound of one was the target."""
+        tried: list[Setting] = []
+        for margin in MARGINS:
+            chosen = self._cheapest((1 - target) * margin, ladder)
+            if chosen is None:
+                break
+            if not tried or (tried[-1].probes, tried[-1].candidates) != chosen:
+                tried.append(self._tried(*chosen, rescored))
+            if tried[-1].low >= target:
+                break
+        return tried
+
+    def _cheapest(self, missing: float, ladder: Sequence[Setting]) -> tuple[int, int] | None:
+        """Return the cheapest probes and candidates that should miss no more than that."""
+        best: tuple[float, int, int] | None = None
+        top = max(self._covered(ladder[0].probes), *(one.recall for one in ladder))
+        for one in ladder:
+            allowed = missing - max(0.0, top - one.recall)
+            if allowed <= 0:
+                continue
+            probes = self._probes_for(1 - allowed)
+            cost = self._cost(probes, one.candidates, one.rescored)
+            if best is None or cost < best[0]:
+                best = (cost, probes, one.candidates)
+        return None if best is None else best[1:]
+
+    def _covered(self, probes: int) -> float:
+        """Return the share of true neighbours whose cells are probed."""
+        if self.ranks is None or not probes:
+            return 1.0
+        there = self.asked.rows[:, : self.k] >= 0
+        ranks = self.ranks[: len(there), : self.k][there]
+        return float(np.mean(ranks < probes)) if len(ranks) else 1.0
+
+    def _probes_for(self, covered: float) -> int:
+        """Return how many cells hold that share of the true neighbours; 0 where that is nearly all."""
+        if self.ranks is None:
+            return 0
+        ranks = np.sort(self.ranks[: len(self.asked.rows), : self.k][self.asked.rows[:, : self.k] >= 0])
+        if not len(ranks):
+            return 0
+        place = min(len(ranks) - 1, math.ceil(covered * len(ranks)) - 1)
+        probes = int(ranks[max(0, place)]) + 1
+        return 0 if probes > max(SHARES) * self.cells else probes
+
+    def _narrowest(self, probes: int) -> int:
+        """Return the fewest rows to floats that cost no recall where the codes let enough through."""
+        widths = [math.ceil(self.k * times) + 6 for times in RESCORED]
+        wide = min(2048, 40 * self.k)
+        best = self._tried(probes, wide, widths[-1]).recall
+        return next((one for one in widths if self._tried(probes, wide, one).recall >= best - SLACK), widths[-1])
+
+    def _ladder(self, probes: int, rescored: int) -> list[Setting]:
+        """Return settings with more and more candidates, until more gain nothing."""
+        found: list[Setting] = []
+        for candidates in (one for one in CANDIDATES if one >= max(rescored, 3 * self.k)):
+            found.append(self._tried(probes, candidates, rescored))
+            if found[-1].recall >= 1 or (len(found) > 2 and found[-1].recall - found[-3].recall < GAIN):  # noqa: PLR2004 - two steps
+                break
+        return found
+
+    def _tried(self, probes: int, candidates: int, rescored: int) -> Setting:
+        """Return a setting with its measured recall and its cost."""
+        k, vectors, found = self.k, self.asked.vectors, []
+        for start in range(0, len(vectors), BATCH):
+            rows, scores, _, _ = self.funnel.search(
+                vectors[start : start + BATCH],
+                k=k + 1,
+                candidates=candidates,
+                rescored=rescored,
+                probes=probes,
+                mask=self.alive,
+                threads=self.threads,
+            )
+            found.append(without(rows, scores, self.asked.sources[start : start + BATCH], k)[1])
+            self.tick()
+        every = np.concatenate(found) if found else np.empty((0, k), dtype=np.float32)
+        share = measured(found_shares(every, self.asked.scores[:, :k]), k)
+        return Setting(
+            probes=probes,
+            candidates=candidates,
+            rescored=rescored,
+            recall=share.recall,
+            low=share.low,
+            cost=self._cost(probes, candidates, rescored),
+        )
+
+    def _cost(self, probes: int, candidates: int, rescored: int) -> float:
+        """Return what a setting costs."""
+        positions = self.rows * (probes / self.cells if probes else 1.0)
+        costs = costs_for(self.rows, self.funnel.dim)
+        return costs.search(positions=positions, cells=self.cells, candidates=candidates, rescored=rescored)
+
+
+def _booleans(alive: Bits, count: int) -> Mask:
+    """Return a boolean for each row; bits that are not there are rows that are not."""
+    held = kernels.mask_of_bits(alive, min(count, len(alive) * 64))
+    return np.pad(held, (0, count - len(held)))

@@ -1,0 +1,97 @@
+"""Cells: centers that stand where the rows are, none of them idle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from vicinal import kernels
+from vicinal.index.cells import CROSSING_ROWS, assigned, cell_count, centers_of, probing_terms, sample_count
+from vicinal.index.coding import Coder, coded_base
+from vicinal.index.parts import Part, sampled, stretches
+
+
+def test_how_many() -> None:
+    """None below the crossing point; then the power of two at or above the root, 1,024 for a million, and a limit."""
+    assert [cell_count(rows) for rows in (0, CROSSING_ROWS - 1, 1_000_000, 10_000_000, 10**12)] == [
+        0,
+        0,
+        1024,
+        4096,
+        65536,
+    ]
+    assert sample_count(1024, 384) == 65_536
+    assert sample_count(4096, 4096) == 16_384
+    assert sample_count(65_536, 4096) == 65_536
+
+
+@pytest.mark.parametrize("metric", ["dot", "l2"])
+def test_separate_groups_are_found(metric: str) -> None:
+    """Eight groups far apart get a center each, near their mean, and rows of one group one cell."""
+    places = np.eye(8, 16, dtype=np.float32)
+    chooser = np.random.default_rng(0)
+    rows = np.repeat(places, 50, axis=0) + 0.01 * chooser.standard_normal((400, 16)).astype(np.float32)
+    centers = centers_of(rows, 32, chooser=chooser, metric=metric)  # type: ignore[arg-type]  # one of the names
+    cell_of = assigned(rows, centers, metric=metric)  # type: ignore[arg-type]  # one of the names
+    assert np.abs(rows - centers[cell_of]).max() < 0.1
+    groups = [set(cell_of[start : start + 50].tolist()) for start in range(0, 400, 50)]
+    assert sum(len(group) for group in groups) == len(set().union(*groups))
+
+
+def test_more_cells_than_rows() -> None:
+    """There are never more centers than rows, and equal rows do no harm."""
+    rows = np.ones((5, 8), np.float32)
+    centers = centers_of(rows, 99, chooser=np.random.default_rng(0), metric="dot")
+    assert centers.shape == (5, 8)
+    assert np.isfinite(centers).all()
+
+
+def test_every_living_row_has_one_place() -> None:
+    """The base by cells names each living row once, in the cell of its nearest center, and pads with -1."""
+    chooser = np.random.default_rng(0)
+    rows = chooser.standard_normal((700, 12)).astype(np.float32)
+    parts = [Part(5, rows[:300]), Part(400, rows[300:])]
+    alive = np.ones(800, np.bool_)
+    alive[[5, 9, 799]] = False
+    coder = Coder(dim=12, metric="l2", center=rows.mean(axis=0), rotation=None)
+    (run,) = coded_base(
+        parts, coder, cells=6, alive=kernels.bits_of_mask(alive), seed=0, threads=1, progress=None, sink=lambda *_: None
+    )
+    assert run.rows is not None
+    assert run.cell_offsets is not None
+    assert run.centers is not None
+    living = [row for row in [*range(5, 305), *range(400, 800)] if alive[row]]
+    assert sorted(run.rows[run.rows >= 0].tolist()) == living
+    assert (run.cell_offsets % 64 == 0).all()
+    for cell in range(6):
+        held = run.rows[run.cell_offsets[cell] : run.cell_offsets[cell + 1]]
+        held = held[held >= 0]
+        vectors = rows[np.where(held < 305, held - 5, held - 100)]
+        assert (assigned(vectors, run.centers, metric="l2") == cell).all()
+
+
+def test_terms_order_by_distance() -> None:
+    """<c, q> - |c|² / 2 orders centers as -|c - q|² does."""
+    chooser = np.random.default_rng(0)
+    centers, query = chooser.standard_normal((50, 6)).astype(np.float32), chooser.standard_normal(6)
+    order = np.argsort(-(centers @ query + probing_terms(centers)))
+    assert order.tolist() == np.argsort(np.linalg.norm(centers - query, axis=1)).tolist()
+
+
+def test_samples_and_stretches() -> None:
+    """A sample has different living rows of the parts, ascending; parts that touch are one stretch."""
+    parts = [
+        Part(3, np.zeros((10, 2), np.float32)),
+        Part(13, np.zeros((5, 2), np.float32)),
+        Part(50, np.zeros((500, 2), np.float32)),
+    ]
+    assert stretches(parts) == [(3, 15), (50, 500)]
+    every = set(range(3, 18)) | set(range(50, 550))
+    for count in (1, 20, 400, 515, 9999):
+        rows = sampled(parts, count, np.random.default_rng(1), None)
+        assert len(rows) == min(count, 515) or len(rows) >= 0.8 * count
+        assert set(rows.tolist()) <= every
+        assert (np.diff(rows) > 0).all()
+    alive = np.zeros(550, np.bool_)
+    alive[[4, 60]] = True
+    assert sampled(parts, 9, np.random.default_rng(1), kernels.bits_of_mask(alive)).tolist() == [4, 60]
