@@ -7,7 +7,7 @@ Never: encodes text, reads files, or opens a store.
 """
 
 from vicinal.search.columns import Columns
-from vicinal.search.dense import Candidate, nearest
+from vicinal.search.dense import Candidate, Candidates, nearest
 from vicinal.search.filter import OPERATORS, Filter, compile_filter
 
-__all__ = ["OPERATORS", "Candidate", "Columns", "Filter", "compile_filter", "nearest"]
+__all__ = ["OPERATORS", "Candidate", "Candidates", "Columns", "Filter", "compile_filter", "nearest"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
+
+from vicinal import kernels
 from vicinal.space import Vectors
-from vicinal.types import Mask, Neighbors
+from vicinal.types import Bits, Mask, Neighbors
 
 GROWTH = 8
 """How much more is asked for when equal scores reach beyond the k-th place."""
@@ -21,50 +24,105 @@ class Index(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class BitsIndex(Protocol):
+    """What finds neighbours, and takes the rows that may be answers as a bitmap."""
+
+    def search(self, queries: Vectors, *, k: int, mask: Bits | None = None) -> Neighbors:
+        """Return the k nearest rows to each query, of those in the bitmap."""
+        ...
+
+
+class Candidate(NamedTuple):
     """A row with its score."""
 
     row: int
     score: float
 
 
+class Candidates(list[Candidate]):
+    """Rows best first, and what the index says of its answer.
+
+    ``recall_estimate`` is the share of the true neighbours that is expected among them, ``work`` how many vectors
+    were compared, None where the index does not count.
+    """
+
+    __slots__ = ("recall_estimate", "work")
+
+    def __init__(
+        self, candidates: Sequence[Candidate] = (), *, recall_estimate: float = 1.0, work: int | None = 0
+    ) -> None:
+        super().__init__(candidates)
+        self.recall_estimate = recall_estimate
+        self.work = work
+
+
 def nearest(
-    index: Index,
+    index: Index | BitsIndex,
     query: Vectors,
     *,
     k: int,
-    mask: Mask,
+    mask: Mask | Bits | None,
     order: Callable[[Sequence[int]], dict[int, tuple[str, int]]],
-) -> list[Candidate]:
+) -> Candidates:
     """Return the k nearest rows, equal scores by what ``order`` says of them.
 
     Parameters
     ----------
     index : Index
         Answers with equal scores by ascending row, which is the order of writing and means nothing to a user.
+        May miss some: what it does not find is not asked for again.
     query : Vectors
         One row.
     k : int, 1 <= k
         How many; fewer come back when fewer are let through.
-    mask : bool array of shape (N,)
-        The rows that may be answers.
+    mask : bool array of shape (N,), or uint64 array of ceil(N / 64) words, or None
+        The rows that may be answers, in the form that the index takes; None for all.
     order : callable
-        Rows → row → (id, start): the place among equals.
+        Rows → row → (id, start): the place among equals. Called once, with every row that comes back and with those
+        that are as near as the last of them.
 
     Notes
     -----
     One place more than k is asked for; while it is as near as the k-th, more are, so that
     among any number of equals the first by id are found, and not the first by row.
+    Cost beside the index and ``order``: some 10 µs, and 0.2 µs a row.
     """
-    asked = min(k + 1, len(mask))
+    asked, most, before = k + 1, None, -1
     while True:
-        found = index.search(query, k=max(asked, 1), mask=mask)
+        found = index.search(query, k=asked, mask=mask)  # type: ignore[arg-type]  # the caller knows which it takes
         count = int(found.counts[0])
-        rows, scores = found.rows[0, :count], found.scores[0, :count]
-        if count <= k or count < asked or scores[-1] != scores[k - 1] or asked == len(mask):
+        scores = found.scores[0, :count].tolist()
+        # Fewer than asked: there are no more. Not more than before: the index has no more to give.
+        if count <= k or count < asked or count <= before or scores[-1] != scores[k - 1]:
             break
-        asked = min(asked * GROWTH, len(mask))
-    candidates = [Candidate(int(row), float(score)) for row, score in zip(rows, scores, strict=True)]
-    place = order([candidate.row for candidate in candidates])
-    return sorted(candidates, key=lambda candidate: (-candidate.score, place[candidate.row]))[:k]
+        most = _most(mask) if most is None else most
+        if asked >= most:
+            break
+        asked, before = min(asked * GROWTH, most), count
+    return _ordered(found, scores, k, order)
+
+
+def _most(mask: Mask | Bits | None) -> int:
+    """Return how many rows are let through at most."""
+    if mask is None:
+        return np.iinfo(np.int64).max
+    return int(np.count_nonzero(mask)) if mask.dtype == np.bool_ else kernels.count_bits(mask)  # type: ignore[arg-type]  # Bits
+
+
+def _ordered(
+    found: Neighbors, scores: list[float], k: int, order: Callable[[Sequence[int]], dict[int, tuple[str, int]]]
+) -> Candidates:
+    """Return the first k of what an index found, equal ones in order."""
+    end = len(scores)
+    if end > k:
+        end = k if scores[k] != scores[k - 1] else end - scores[::-1].index(scores[k - 1])
+    rows = found.rows[0, :end].tolist()
+    place = order(rows)
+    candidates = list(map(Candidate, rows, scores))
+    if any(score == following for score, following in itertools.pairwise(scores[:end])):
+        candidates.sort(key=lambda candidate: (-candidate.score, place[candidate.row]))
+    return Candidates(
+        candidates[:k],
+        recall_estimate=found.recall_estimate,
+        work=None if found.work is None else int(found.work[0]),
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 import numpy as np
@@ -9,23 +11,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vicinal.errors import DtypeError, InputError, RangeError, UnknownNameError, VicinalError
+from vicinal.errors import DtypeError, InputError, NonFiniteError, RangeError, UnknownNameError, VicinalError
 from vicinal.search import OPERATORS, Columns, compile_filter
-from vicinal.search.columns import MISSING
 from vicinal.search.filter import MATCHES, OPERANDS, kind_of
+from vicinal.search.meaning import MISSING, words_of
 
 WORLD: list[dict[str, Any]] = [
-    {"year": 2018, "tags": ["a", "b"], "lang": "en", "ok": True},
-    {"year": 2020, "tags": [], "lang": "de", "ok": False},
-    {"year": 2021.5, "tags": ["b"], "lang": None},
-    {"lang": "english", "ok": True, "year": None},
+    {"year": 2018, "tags": ["a", "b"], "lang": "en", "ok": True, "day": "2020-02-01", "text": "The bill! Stop it."},
+    {
+        "year": 2020,
+        "tags": [],
+        "lang": "de",
+        "ok": False,
+        "day": "2020-02-01T00:00:01",
+        "text": "Bills; Hauptstraße Straße",
+    },
+    {"year": 2021.5, "tags": ["b"], "lang": None, "day": "in May", "text": "the billing stop"},
+    {"lang": "english", "ok": True, "year": None, "day": "2020-02-01 02:00+02:00"},
     {},
 ]
 
 
+def columns_of(world: Sequence[Mapping[str, Any]]) -> Columns:
+    """Return the columns of records that have one row each."""
+    return Columns.empty().advanced(len(world), [(row, 1, fields) for row, fields in enumerate(world)])
+
+
 def found(where: dict[str, Any]) -> list[int]:
     """Return the places of the records that a filter lets through."""
-    columns = Columns.of(enumerate(WORLD))
+    columns = columns_of(WORLD)
     return np.flatnonzero(compile_filter(where).mask(columns)).tolist()
 
 
@@ -51,6 +65,16 @@ def found(where: dict[str, Any]) -> list[int]:
         ({"lang": {"$prefix": "en"}}, [0, 3]),
         ({"ok": True}, [0, 3]),
         ({"ok": 1}, []),
+        ({"lang": {"$match": "EN"}}, [0]),
+        ({"day": date(2020, 2, 1)}, [0, 3]),
+        ({"day": {"$gt": date(2020, 2, 1)}}, [1]),
+        ({"day": {"$lt": datetime(2020, 2, 1, 0, 0, 1, tzinfo=UTC)}}, [0, 3]),
+        ({"day": {"$ne": date(2020, 2, 1)}}, [1, 2, 4]),
+        ({"day": {"$in": [date(2020, 2, 1), "2020-02-01T00:00:01"]}}, [0, 1, 3]),
+        ({"text": {"$match": "stop the BILL"}}, [0]),
+        ({"text": {"$match": "bill-stop"}}, [0]),
+        ({"text": {"$match": "strasse"}}, [1]),
+        ({"tags": {"$in": [["b"], []]}}, [1, 2]),
         ({"$or": [{"year": 2018}, {"lang": "de"}]}, [0, 1]),
         ({"$and": [{"ok": True}, {"lang": "en"}]}, [0]),
         ({"$not": {"ok": True}}, [1, 2, 4]),
@@ -72,9 +96,17 @@ def test_a_filter_means_what_the_page_says(where: dict[str, Any], expected: list
         ({"$and": {}}, DtypeError, "must be a list"),
         ({"year": {}}, InputError, "empty condition"),
         ({"yaer": 2020}, UnknownNameError, "Did you mean 'year'"),
-        ({"zzz": 2020}, UnknownNameError, "There are: lang, ok, tags, year"),
+        ({"zzz": 2020}, UnknownNameError, "There are: day, lang, ok, tags, text, year"),
         ({"year": {"$gt": "2020"}}, DtypeError, "holds number, but"),
-        ({"year": {"$gt": None}}, DtypeError, "needs number or text"),
+        ({"year": {"$gt": None}}, DtypeError, "needs number or text or date"),
+        ({"year": {"$gt": date(2020, 1, 1)}}, DtypeError, "holds number, but .* given a date"),
+        ({"year": {"$lt": float("nan")}}, NonFiniteError, "was given NaN"),
+        ({"year": {"$in": [1, float("nan")]}}, NonFiniteError, "was given NaN"),
+        ({"year": {"$in": [{}]}}, DtypeError, "got other"),
+        ({"tags": [["a"]]}, DtypeError, "got list"),
+        ({"tags": {"$in": [[["a"]]]}}, DtypeError, "got list"),
+        ({"text": {"$match": " -- "}}, RangeError, "at least one word"),
+        ({"year": {"$match": "a"}}, DtypeError, "holds number, but"),
         ({"year": {"$in": 3}}, DtypeError, "needs list"),
         ({"year": {"$exists": 1}}, DtypeError, "needs boolean"),
         ({"year": object()}, DtypeError, "got other"),
@@ -98,16 +130,9 @@ def test_endless_nesting_is_refused() -> None:
 
 def test_on_nothing_every_filter_is_empty() -> None:
     """No records: no error about unknown fields, no rows."""
-    columns = Columns.of([])
+    columns = columns_of([])
     assert compile_filter({"year": 2020}).mask(columns).tolist() == []
-    assert columns.rows(np.zeros(0, dtype=np.bool_), np.array([-1, -1])).tolist() == [False, False]
-
-
-def test_rows_follow_their_records() -> None:
-    """Rows of chosen records are let through, dead rows never."""
-    columns = Columns.of([(3, {"a": 1}), (7, {"a": 2})])
-    owner = np.array([7, -1, 3, 3, 7, 5])
-    assert columns.rows(np.array([True, False]), owner).tolist() == [False, False, True, True, False, False]
+    assert len(columns.mask(compile_filter({"a": 1}).bits(columns))) == 0
 
 
 SCALARS = (
@@ -119,9 +144,10 @@ VALUES = SCALARS | st.lists(SCALARS, max_size=2)
 @given(st.lists(st.dictionaries(st.just("f"), VALUES), max_size=8), st.sampled_from(OPERATORS), VALUES)
 def test_columns_give_what_single_values_do(world: list[dict[str, Any]], operator: str, operand: Any) -> None:
     """The coded column is the same function as the test of one value, for every operator and value."""
-    columns = Columns.of(enumerate(world))
-    if kind_of(operand) not in OPERANDS[operator]:
-        with pytest.raises(DtypeError):
+    columns = columns_of(world)
+    has_no_word = operator == "$match" and isinstance(operand, str) and not words_of(operand)
+    if kind_of(operand) not in OPERANDS[operator] or has_no_word:
+        with pytest.raises(RangeError if has_no_word else DtypeError):
             compile_filter({"f": {operator: operand}})
         return
     try:
@@ -156,6 +182,6 @@ def test_no_filter_makes_a_foreign_error(where: Any) -> None:
 
 def test_lists_are_equal_by_kind_too():
     """1 is not true, in a list as outside of one."""
-    columns = Columns.of(enumerate([{"x": [1]}, {"x": [True]}, {"x": [1, 2]}, {"x": [1.0]}]))
+    columns = columns_of([{"x": [1]}, {"x": [True]}, {"x": [1, 2]}, {"x": [1.0]}])
     assert compile_filter({"x": {"$eq": [1]}}).mask(columns).tolist() == [True, False, False, True]
     assert compile_filter({"x": {"$in": [[True]]}}).mask(columns).tolist() == [False, True, False, False]
