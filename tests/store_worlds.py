@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from vicinal.space import Space, Vectors
-from vicinal.store import NewRecord, Store
+from vicinal.store import NewRecord, Store, rows_of
 
 SPACE = Space(
     weights="w", architecture="a", tokenizer="t", pooling="mean", max_tokens=16, overflow="chunk", full_dim=8, dim=8
@@ -68,13 +68,14 @@ def contents(folder: Path) -> dict[str, tuple[str, bytes]]:
             lane = snapshot.lane("main")
             view = store.view(snapshot, lane)
             matrix = np.concatenate([rows for _, rows in view.parts]) if view.parts else np.empty((0, 8), np.float32)
-            chunks = snapshot.chunks_at(lane, np.flatnonzero(view.alive).tolist())
+            place = np.concatenate([np.arange(first, first + len(rows)) for first, rows in view.parts] or [[]])
+            at = {int(row): number for number, row in enumerate(place)}
+            chunks = snapshot.chunks_at(lane, rows_of(view.alive).tolist())
             found: dict[str, tuple[str, bytes]] = {}
-            owners = snapshot.records_at(sorted({chunk.record for chunk in chunks.values()}))
             for row, chunk in sorted(chunks.items()):
-                record = owners[chunk.record]
+                record = chunk.record
                 before = found.get(record.id, (record.text, b""))[1]
-                found[record.id] = (record.text, before + matrix[row].tobytes())
+                found[record.id] = (record.text, before + matrix[at[row]].tobytes())
             return found
     finally:
         store.close()

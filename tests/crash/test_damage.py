@@ -6,76 +6,17 @@ import os
 import random
 import shutil
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from crash.faults import KINDS, files
 from store_worlds import contents, make, put, records
 from vicinal.errors import VicinalError
-from vicinal.store import Store
+from vicinal.store import Store, rows_of
 
 DAMAGES = 500
 DAMAGES_WHILE_OPEN = 150
-
-
-def _truncate(path: Path, chance: random.Random) -> None:
-    os.truncate(path, chance.randrange(path.stat().st_size))
-
-
-def _flip_bit(path: Path, chance: random.Random) -> None:
-    content = bytearray(path.read_bytes())
-    content[chance.randrange(len(content))] ^= 1 << chance.randrange(8)
-    path.write_bytes(content)
-
-
-def _overwrite(path: Path, chance: random.Random) -> None:
-    content = bytearray(path.read_bytes())
-    start = chance.randrange(len(content))
-    end = min(len(content), start + chance.randint(1, 600))
-    new = chance.randbytes(end - start)
-    while new == content[start:end]:
-        new = chance.randbytes(end - start)
-    content[start:end] = new
-    path.write_bytes(content)
-
-
-def _zero(path: Path, chance: random.Random) -> None:
-    content = path.read_bytes()
-    last = max(place for place, byte in enumerate(content) if byte)
-    start = chance.randrange(last + 1)
-    path.write_bytes(content[:start] + bytes(len(content) - start))
-
-
-def _replace(path: Path, chance: random.Random) -> None:
-    foreign = chance.choice(
-        [b"", b"hello\n", b"SQLite format 3\0" + bytes(4080), chance.randbytes(path.stat().st_size)]
-    )
-    path.write_bytes(foreign)
-
-
-def _lengthen(path: Path, chance: random.Random) -> None:
-    with path.open("ab") as file:
-        file.write(chance.randbytes(chance.randint(1, 5000)))
-
-
-def _take_away(path: Path, chance: random.Random) -> None:
-    if path.name == "vicinal.seal":  # may be deleted, see test_store
-        _truncate(path, chance)
-    else:
-        path.unlink()
-
-
-KINDS: list[Callable[[Path, random.Random], None]] = [
-    _truncate,
-    _flip_bit,
-    _flip_bit,
-    _overwrite,
-    _zero,
-    _replace,
-    _lengthen,
-    _take_away,
-]
 
 
 def _use(folder: Path) -> None:
@@ -85,15 +26,9 @@ def _use(folder: Path) -> None:
         with store.snapshot() as snapshot:
             lane = snapshot.lane("main")
             view = store.view(snapshot, lane)
-            alive = [int(row) for row in view.alive.nonzero()[0]]
-            chunks = snapshot.chunks_at(lane, alive)
-            snapshot.records_at(sorted({chunk.record for chunk in chunks.values()}))
+            snapshot.chunks_at(lane, rows_of(view.alive).tolist())
     finally:
         store.close()
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
 
 
 def test_every_damage_of_a_closed_database_is_an_error_that_names_the_file(tmp_path: Path) -> None:
@@ -101,8 +36,8 @@ def test_every_damage_of_a_closed_database_is_an_error_that_names_the_file(tmp_p
     chance = random.Random(7)
     whole = tmp_path / "whole"
     make(whole)
-    names = [path.relative_to(whole) for path in _files(whole)]
-    assert {name.name for name in names} == {"vicinal.sqlite", "vicinal.seal", "1.vec"}
+    names = [path.relative_to(whole) for path in files(whole)]
+    assert {name.suffix for name in names} == {".sqlite", ".seal", ".vec"}
     for turn in range(DAMAGES):
         folder = tmp_path / f"turn{turn}"
         shutil.copytree(whole, folder)
@@ -131,7 +66,7 @@ def test_damage_of_a_database_whose_writer_died_is_an_error_or_without_effect(tm
     shutil.copytree(whole, reference)
     expected = contents(reference)
     assert {"r200", "r239"} <= set(expected)
-    names = [path.relative_to(whole) for path in _files(whole)]
+    names = [path.relative_to(whole) for path in files(whole)]
     assert {"vicinal.head", "vicinal.sqlite-wal"} <= {name.name for name in names}
     refused = 0
     for turn in range(DAMAGES_WHILE_OPEN):

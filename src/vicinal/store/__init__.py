@@ -2,23 +2,39 @@
 
 Step: 5 of 11, after encode.
 Takes: records with their chunks and vectors of one space.
-Gives: durable writes, and snapshots that read records, mapped vectors, live rows and the ledger.
+Gives: durable writes, and snapshots that read records, mapped vectors, live rows, the ledger, and what changed since a commit.
 Never: encodes, searches, or shows half of a write.
 """
 
+from vicinal.store.bits import mask_of, rows_of
+from vicinal.store.catalog import Lane, Probe
 from vicinal.store.check import check_everything
-from vicinal.store.snapshot import Lane, LaneView, LedgerEntry, Probe, Snapshot
+from vicinal.store.compaction import SPARSE, Compacted, SegmentUse, compactable, use_of
+from vicinal.store.feed import Change, Deletion
+from vicinal.store.record import NewRecord
+from vicinal.store.snapshot import LaneView, LedgerEntry, Snapshot, StoredChunk, StoredRecord
 from vicinal.store.store import Store
-from vicinal.store.transaction import NewRecord, Transaction
+from vicinal.store.transaction import Transaction
 
 __all__ = [
+    "SPARSE",
+    "Change",
+    "Compacted",
+    "Deletion",
     "Lane",
     "LaneView",
     "LedgerEntry",
     "NewRecord",
     "Probe",
+    "SegmentUse",
     "Snapshot",
     "Store",
+    "StoredChunk",
+    "StoredRecord",
     "Transaction",
     "check_everything",
+    "compactable",
+    "mask_of",
+    "rows_of",
+    "use_of",
 ]

@@ -24,10 +24,10 @@ from typing import Any
 
 from vicinal.errors import CorruptStoreError, FormatVersionError, corrupt
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Of the database as a whole. An integer; docs/reference/format.md has the history."""
-READABLE_VERSIONS = (1, 2)
-"""What is read as it is; the first write brings an older one to the present form."""
+READABLE_VERSIONS = (1, 2, 3)
+"""What can be read; the first write brings an older one to the present form."""
 VEC_VERSION = 1
 """Of a vector file alone."""
 
@@ -35,6 +35,9 @@ APPLICATION_ID = 0x56494349
 """SQLite's application id of our file: the letters VICI."""
 
 SQLITE_NAME = "vicinal.sqlite"
+FOLLOWS = "follows"
+"""The setting that a replica has for as long as it follows a primary."""
+
 HEAD_NAME = "vicinal.head"
 SEAL_NAME = "vicinal.seal"
 LOCK_NAME = "vicinal.lock"
@@ -50,6 +53,8 @@ BLOCK_ROWS = 1024
 """Rows under one checksum."""
 SEGMENT_ROWS = 262_144
 """Rows of one vector file; then the next begins."""
+GROUP_CHARS = 1024
+"""Characters of records from which a group is full: what is read and compared to answer with one of them."""
 
 HEAD_MAGIC = b"VICINALH"
 SLOT_BYTES = 32
@@ -175,6 +180,11 @@ def damaged_seal(path: Path) -> CorruptStoreError:
     )
 
 
+def text_crc(text: str) -> int:
+    """Return the CRC-32 of a text as UTF-8."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
 def row_crc(*values: str | int) -> int:
     """Return the checksum that stands at the end of each row of a table: of its values as text, U+001F between them."""
-    return zlib.crc32("\x1f".join(map(str, values)).encode("utf-8", "surrogatepass"))
+    return text_crc("\x1f".join(map(str, values)))

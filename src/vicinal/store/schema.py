@@ -9,24 +9,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from vicinal._files import disk_errors, sync_folder
 from vicinal.errors import LockedError, NoSpaceLeftError, ReadOnlyError, StoreError, VicinalError, corrupt
-from vicinal.store.format import APPLICATION_ID, FORMAT_VERSION, READABLE_VERSIONS, unknown_version
+from vicinal.store.format import APPLICATION_ID, FORMAT_VERSION, READABLE_VERSIONS, row_crc, unknown_version
 
 BUSY_TIMEOUT_MS = 10_000
 """How long SQLite waits for another connection's short locks."""
-CACHE_KIB = 32_768
+CACHE_KIB = 65_536
 """Pages that SQLite keeps in memory, each connection its own."""
+PAGE_BYTES = 4096
+LOG_PAGES = 8192
+"""Pages of the log (32 MiB) after which a commit moves them into the file; what a crash leaves to be replayed."""
+
+VACUUM_SHARE = 4
+"""The file is written anew when one page in so many is free. (Giving pages back one by one takes SQLite a search of all
+free ones for each: 17 s for 40 MB.)"""
 
 TABLES = """
 CREATE TABLE manifest (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     database BLOB NOT NULL,           -- 16 random bytes, also in every vector file
     sequence INTEGER NOT NULL,        -- commits so far
+    next_number INTEGER NOT NULL,     -- of collections, lanes, segments and records alike, none is given twice
+    oldest_feed INTEGER NOT NULL,     -- deletions of this commit and those before it are forgotten
     crc INTEGER NOT NULL
 );
+CREATE TABLE settings (               -- what a database knows of itself, such as whom it follows
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL,
+    crc INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE spaces (
     id TEXT PRIMARY KEY,
-    canonical TEXT NOT NULL,          -- the fields of the space; id is a digest of exactly these bytes
+    canonical TEXT NOT NULL,          -- the fields of the space, id is a digest of exactly these bytes
     crc INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE collections (
@@ -37,74 +52,90 @@ CREATE TABLE collections (
 );
 CREATE TABLE lanes (                  -- one collection in one space, cut up by one chunker
     number INTEGER PRIMARY KEY,
-    collection INTEGER NOT NULL REFERENCES collections(number),
-    space TEXT NOT NULL REFERENCES spaces(id),
+    collection INTEGER NOT NULL,
+    space TEXT NOT NULL,
     chunker TEXT NOT NULL,            -- the chunker's id
-    next_row INTEGER NOT NULL,        -- rows given out so far; none is ever given twice
+    next_row INTEGER NOT NULL,        -- rows given out so far, none is ever given twice
+    records INTEGER NOT NULL,         -- sums over what lives in it, so that nobody has to count
+    rows INTEGER NOT NULL,
+    cut_records INTEGER NOT NULL,
+    cut_chunks INTEGER NOT NULL,
     crc INTEGER NOT NULL
 );
+CREATE INDEX lanes_of_collection ON lanes(collection);
 CREATE TABLE segments (               -- vectors/<space>/<number>.vec
     number INTEGER PRIMARY KEY,
-    lane INTEGER NOT NULL REFERENCES lanes(number),
+    lane INTEGER NOT NULL,
     first_row INTEGER NOT NULL,
-    row_count INTEGER NOT NULL,       -- committed rows; what lies behind them is garbage of a crash
+    row_count INTEGER NOT NULL,       -- committed rows, what lies behind them is no part of the database
+    tail_crc INTEGER NOT NULL,        -- of the committed rows of the last block, if it is not full, else 0
     crc INTEGER NOT NULL
 );
 CREATE INDEX segments_of_lane ON segments(lane, first_row);
-CREATE TABLE blocks (
-    segment INTEGER NOT NULL REFERENCES segments(number),
+CREATE TABLE blocks (                 -- full blocks
+    segment INTEGER NOT NULL,
     block INTEGER NOT NULL,
-    row_count INTEGER NOT NULL,
-    data_crc INTEGER NOT NULL,        -- of the committed rows of the block, as they stand in the file
+    data_crc INTEGER NOT NULL,        -- of the rows of the block, as they stand in the file
     crc INTEGER NOT NULL,
     PRIMARY KEY (segment, block)
 ) WITHOUT ROWID;
-CREATE TABLE records (
+CREATE TABLE dropped (                -- vector files that no lane has any more, and that a reader may still map
     number INTEGER PRIMARY KEY,
-    collection INTEGER NOT NULL REFERENCES collections(number),
-    id TEXT NOT NULL,
-    text TEXT NOT NULL,
-    source TEXT NOT NULL,
-    fields TEXT NOT NULL,             -- JSON object
-    sequence INTEGER NOT NULL,        -- the commit that wrote it last
-    crc INTEGER NOT NULL,
-    UNIQUE (collection, id)
-);
-CREATE TABLE chunks (
-    lane INTEGER NOT NULL REFERENCES lanes(number),
-    row INTEGER NOT NULL,
-    record INTEGER NOT NULL REFERENCES records(number),
-    start INTEGER NOT NULL,
-    "end" INTEGER NOT NULL,
-    crc INTEGER NOT NULL,
-    PRIMARY KEY (lane, row)
-) WITHOUT ROWID;
-CREATE INDEX chunks_of_record ON chunks(record);
-CREATE TABLE tombstones (
-    lane INTEGER NOT NULL REFERENCES lanes(number),
-    row INTEGER NOT NULL,
-    crc INTEGER NOT NULL,
-    PRIMARY KEY (lane, row)
-) WITHOUT ROWID;
-CREATE TABLE ledger (                 -- what came from where, and what was made of it
-    lane INTEGER NOT NULL REFERENCES lanes(number),
-    record INTEGER NOT NULL REFERENCES records(number),
-    origin TEXT NOT NULL,             -- the source that is asked when the record is looked for again, '' for none
-    text_digest TEXT NOT NULL,
-    fields_digest TEXT NOT NULL,
-    chunker TEXT NOT NULL,
     space TEXT NOT NULL,
-    cut_chunks INTEGER NOT NULL,      -- how many of its vectors were made of a cut text
-    sequence INTEGER NOT NULL,
-    crc INTEGER NOT NULL,
-    PRIMARY KEY (lane, record)
+    dropped_at INTEGER NOT NULL,      -- seconds since 1970
+    crc INTEGER NOT NULL
+);
+CREATE TABLE groups (                 -- some records that were written together, as one text
+    number INTEGER PRIMARY KEY,       -- of its first record, the others are numbered on from it, with commits ascending
+    lane INTEGER NOT NULL,
+    first_row INTEGER NOT NULL,       -- the rows of its records lie together, in their order
+    row_count INTEGER NOT NULL,
+    record_count INTEGER NOT NULL,
+    counts TEXT NOT NULL,             -- rows of each record, '' where each has one
+    sequence INTEGER NOT NULL,        -- the commit that wrote it
+    lengths TEXT NOT NULL,            -- code points of each record's text
+    texts TEXT NOT NULL,              -- the texts, one behind the other
+    lines TEXT NOT NULL,              -- a line for each record, dead or alive, a JSON array of all else
+    crc INTEGER NOT NULL
+);
+CREATE INDEX groups_of_lane ON groups(lane, first_row);
+CREATE TABLE ids (                    -- the living records
+    collection INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (collection, id)
 ) WITHOUT ROWID;
-CREATE INDEX ledger_of_record ON ledger(record);
-CREATE INDEX ledger_by_origin ON ledger(lane, origin);
-"""
-SINCE_VERSION_2 = """
+CREATE TABLE origins (                -- the living records that have an origin
+    collection INTEGER NOT NULL,
+    origin TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    PRIMARY KEY (collection, origin, number)
+) WITHOUT ROWID;
+CREATE TABLE relabels (               -- what changed in place since a record was written
+    number INTEGER PRIMARY KEY,       -- of the record
+    lane INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,        -- the last commit that changed it
+    patch TEXT NOT NULL,              -- JSON object with source, fields, origin and fields_digest as they are now
+    crc INTEGER NOT NULL
+);
+CREATE INDEX relabels_by_sequence ON relabels(lane, sequence);
+CREATE TABLE tombstones (             -- dead rows, by the commit that buried them
+    lane INTEGER NOT NULL,
+    sequence INTEGER NOT NULL,
+    first_row INTEGER NOT NULL,
+    row_count INTEGER NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (lane, sequence, first_row)
+) WITHOUT ROWID;
+CREATE TABLE deletions (              -- records that were deleted, and with an empty id whole collections
+    sequence INTEGER NOT NULL,
+    collection TEXT NOT NULL,         -- its name
+    id TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (sequence, collection, id)
+) WITHOUT ROWID;
 CREATE TABLE canaries (               -- probe texts, and where the encoder of a space put them
-    space TEXT NOT NULL REFERENCES spaces(id),
+    space TEXT NOT NULL,
     place INTEGER NOT NULL,
     role TEXT NOT NULL,               -- query or document
     text TEXT NOT NULL,
@@ -132,7 +163,7 @@ BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
 def connect(path: Path, *, write: bool, immutable: bool = False) -> sqlite3.Connection:
-    """Return a connection that holds our promises: WAL, every commit synced, foreign keys on.
+    """Return a connection that holds our promises: WAL, every commit synced.
 
     Raises
     ------
@@ -149,9 +180,10 @@ def connect(path: Path, *, write: bool, immutable: bool = False) -> sqlite3.Conn
             for pragma in (
                 "trusted_schema=OFF",
                 "cell_size_check=ON",
-                "foreign_keys=ON",
                 "synchronous=FULL",
                 f"cache_size=-{CACHE_KIB}",
+                f"wal_autocheckpoint={LOG_PAGES}",
+                f"journal_size_limit={LOG_PAGES * PAGE_BYTES}",
             ):
                 connection.execute(f"PRAGMA {pragma}")
             _check_identity(connection, path)
@@ -176,19 +208,7 @@ def version_of(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def upgrade(connection: sqlite3.Connection) -> None:
-    """Bring a database of an older format to the present one, in one transaction; nothing if it is."""
-    if version_of(connection) == FORMAT_VERSION:
-        return
-    try:
-        connection.executescript(f"BEGIN IMMEDIATE; {SINCE_VERSION_2} PRAGMA user_version={FORMAT_VERSION}; COMMIT;")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-
-
-def create(path: Path, database: bytes, crc: int) -> None:
+def create(path: Path, database: bytes) -> None:
     """Write a new file with empty tables; it appears whole or not at all.
 
     Raises
@@ -201,15 +221,32 @@ def create(path: Path, database: bytes, crc: int) -> None:
     with sqlite_errors(path):
         connection = sqlite3.connect(part, isolation_level=None)
         try:
+            connection.execute(f"PRAGMA page_size={PAGE_BYTES}")
             connection.execute("PRAGMA synchronous=FULL")
             connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
-            connection.executescript(TABLES + SINCE_VERSION_2)
-            connection.execute("INSERT INTO manifest VALUES (1, ?, 0, ?)", (database, crc))
+            connection.executescript(f"BEGIN; {TABLES}")
+            told = (0, 1, 0)
+            connection.execute(
+                "INSERT INTO manifest VALUES (1, ?, ?, ?, ?, ?)", (database, *told, row_crc(database.hex(), *told))
+            )
+            connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode=WAL")
         finally:
             connection.close()
-    part.replace(path)
+    with disk_errors(path):
+        part.replace(path)
+        sync_folder(path.parent)
+
+
+def vacuum(connection: sqlite3.Connection) -> None:
+    """Write SQLite's file anew without its free pages, where those are many; it stays whole until the new one is.
+
+    Later writes use free pages first, so a few of them are no loss.
+    """
+    free, pages = (connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count"))
+    if free * VACUUM_SHARE >= pages:
+        connection.execute("VACUUM")
 
 
 @contextmanager

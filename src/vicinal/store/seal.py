@@ -53,14 +53,10 @@ class Head:
         """Mark the database as open, durably."""
         write_atomically(self.path, pack_slot(sequence) * 2)
 
-    def acknowledge(self, sequence: int) -> None:
-        """Note a commit that is durable, in the slot that the commit before did not use."""
-        with disk_errors(self.path):
-            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
-            try:
-                os.pwrite(handle, pack_slot(sequence), SLOT_BYTES * (sequence % 2))
-            finally:
-                os.close(handle)
+    @staticmethod
+    def note(handle: int, sequence: int) -> None:
+        """Note a commit that is durable, in the slot that the commit before did not use; without a sync."""
+        os.pwrite(handle, pack_slot(sequence), SLOT_BYTES * (sequence % 2))
 
     def sequence(self) -> int:
         """Return the last acknowledged commit.

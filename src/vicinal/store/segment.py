@@ -2,28 +2,43 @@
 
 from __future__ import annotations
 
+import errno
+import mmap
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vicinal._files import disk_errors, sync_folder
+from vicinal._files import disk_error, disk_errors, sync_folder
 from vicinal.errors import corrupt
 from vicinal.store.format import BLOCK_ROWS, HEADER_BYTES, VecHeader
 from vicinal.types import Floats
 
+AHEAD_BYTES = 1 << 23
+"""Space that is taken ahead of the rows at most, so that a sync need not write the file's length and extents each time."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """A vector file as the truth describes it: ``row_count`` of its rows are committed."""
+    """A vector file as the truth describes it: ``row_count`` of its rows are committed.
+
+    ``tail_crc`` is the CRC-32 of the rows of its last block, if that is not full, else 0.
+    """
 
     path: Path
     header: VecHeader
     first_row: int
     row_count: int
+    tail_crc: int = 0
+
+    @property
+    def next_row(self) -> int:
+        """The row number behind its last."""
+        return self.first_row + self.row_count
 
     @property
     def row_bytes(self) -> int:
@@ -56,20 +71,28 @@ class Segment:
     def append(self, rows: Floats) -> None:
         """Write rows behind the committed ones and sync them; they exist once the truth says so.
 
-        What lies behind the committed rows is cut first: it is garbage of a crash.
+        What lies behind the committed rows, a crash's garbage or space that was taken ahead, is written over.
 
         Raises
         ------
         StoreError
             The disk refused, or the file is shorter than what was committed.
         """
-        with disk_errors(self.path), self.path.open("r+b") as file:
-            self._check_length(os.fstat(file.fileno()).st_size)
-            file.truncate(self.committed_bytes)
-            file.seek(self.committed_bytes)
-            file.write(rows.data.cast("B"))
-            file.flush()
-            os.fsync(file.fileno())
+        content = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
+        with disk_errors(self.path):
+            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                size_bytes = os.fstat(handle).st_size
+                self._check_length(size_bytes)
+                end = self.committed_bytes + len(content)
+                if end > size_bytes:
+                    _take_space(handle, size_bytes, end + min(end, AHEAD_BYTES))
+                written = 0
+                while written < len(content):
+                    written += os.pwrite(handle, content[written:], self.committed_bytes + written)
+                os.fdatasync(handle)
+            finally:
+                os.close(handle)
 
     def map(self) -> Floats:
         """Return the committed rows as a read-only array (row_count, D) over the file, the header checked.
@@ -79,20 +102,33 @@ class Segment:
         CorruptStoreError
             The file is missing, too short, or another one.
         """
+        return self.map_whole()[: self.row_count]
+
+    def map_whole(self) -> Floats:
+        """Return the committed rows and whatever lies behind them: float32 (rows that the file has room for, D).
+
+        Rows that are committed later into the same room appear in it by themselves.
+
+        Raises
+        ------
+        CorruptStoreError
+            The file is missing, too short, or another one.
+        """
         try:
             with self.path.open("rb") as file:
                 self.header.check(file.read(HEADER_BYTES), self.path)
-                self._check_length(os.fstat(file.fileno()).st_size)
+                size_bytes = os.fstat(file.fileno()).st_size
+                self._check_length(size_bytes)
+                mapped = mmap.mmap(file.fileno(), size_bytes, access=mmap.ACCESS_READ)
         except FileNotFoundError:
             raise corrupt(self.path, "it is missing") from None
         except OSError as error:
+            if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
+                raise disk_error(error, self.path) from error
             raise corrupt(self.path, f"it cannot be read ({error.strerror})") from error
-        if not self.row_count:
-            return np.empty((0, self.header.dim), dtype=np.float32)
-        mapped = np.memmap(
-            self.path, dtype="<f4", mode="r", offset=HEADER_BYTES, shape=(self.row_count, self.header.dim)
-        )
-        return np.asarray(mapped)
+        count = (size_bytes - HEADER_BYTES) // self.row_bytes
+        rows = np.frombuffer(mapped, dtype="<f4", offset=HEADER_BYTES, count=count * self.header.dim)
+        return rows.reshape(count, self.header.dim)
 
     def _check_length(self, size_bytes: int) -> None:
         """Refuse a file that has lost committed rows."""
@@ -121,8 +157,14 @@ class Segment:
                 )
 
 
-def extended_blocks(rows: Floats, row_count: int, tail: tuple[int, int] | None) -> dict[int, tuple[int, int]]:
-    """Return the blocks that change when rows are appended: block → (rows, CRC-32).
+def _take_space(handle: int, size_bytes: int, wanted_bytes: int) -> None:
+    """Take space for a file ahead; where the file system cannot or has no more, writing says so if it matters."""
+    with suppress(OSError):
+        os.posix_fallocate(handle, size_bytes, wanted_bytes - size_bytes)
+
+
+def extended_blocks(rows: Floats, row_count: int, tail_crc: int) -> tuple[dict[int, int], int]:
+    """Return the blocks that rows fill when they are appended, block → CRC-32, and the checksum of the new tail.
 
     Parameters
     ----------
@@ -130,15 +172,16 @@ def extended_blocks(rows: Floats, row_count: int, tail: tuple[int, int] | None) 
         The new rows.
     row_count : int
         Rows of the segment before them.
-    tail : (int, int) or None
-        Rows and checksum of the last block, if it is not full: a CRC-32 goes on where it stopped.
+    tail_crc : int
+        The checksum of the last block, if it is not full: a CRC-32 goes on where it stopped.
     """
-    changed: dict[int, tuple[int, int]] = {}
-    done = 0
+    full: dict[int, int] = {}
+    done, crc = 0, tail_crc
     while done < len(rows):
         block, filled = divmod(row_count + done, BLOCK_ROWS)
         take = min(BLOCK_ROWS - filled, len(rows) - done)
-        seed = tail[1] if filled and tail is not None and not changed else 0
-        changed[block] = (filled + take, zlib.crc32(rows[done : done + take].data, seed))
+        crc = zlib.crc32(rows[done : done + take].data, crc if filled else 0)
         done += take
-    return changed
+        if filled + take == BLOCK_ROWS:
+            full[block], crc = crc, 0
+    return full, crc

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
-from vicinal.errors import CollectionNotFoundError, CorruptStoreError, InputError, corrupt
-from vicinal.space import Space
-from vicinal.store.format import SQLITE_NAME, VecHeader, row_crc
-from vicinal.store.schema import version_of
-from vicinal.store.segment import Segment
-from vicinal.types import Floats, Mask, Record, Rows
+from vicinal.store.bits import clear, fill, mask_of, no_bits
+from vicinal.store.catalog import Lane
+from vicinal.store.feed import Feed
+from vicinal.store.groups import QUALIFIED_COLUMNS, places, portions
+from vicinal.store.record import Group, Line
+from vicinal.types import Bits, Fields, Floats, Record, Rows
 
-AT_ONCE = 900
-"""Ids or rows asked for in one statement, below every SQLite's limit on variables."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lane:
-    """One collection in one space, cut up by one chunker."""
-
-    number: int
-    collection: int
-    name: str
-    model: str
-    space: Space
-    chunker: str
-    next_row: int
+IDS_AT_ONCE = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneView:
     """What an index needs of a lane: mapped rows by part, and which rows are alive, as of ``sequence``.
 
-    ``parts`` pairs the number of the first row with a float32 array (n, D); ``alive`` is bool (next_row,).
+    ``parts`` pairs the number of the first row with a float32 array (n, D), ascending, perhaps with gaps between them;
+    ``alive`` has ``next_row`` bits.
     """
 
     sequence: int
     parts: tuple[tuple[int, Floats], ...]
-    alive: Mask
+    alive: Bits
+    next_row: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,318 +46,185 @@ class LedgerEntry:
     cut_chunks: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkRow:
-    """A chunk as stored: its row, its record's number and its span."""
+class StoredChunk(NamedTuple):
+    """The chunk of a row: ``record.text[start:end]``. ``number`` is the record's."""
 
-    row: int
-    record: int
+    number: int
+    record: Record
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Probe:
-    """A probe text of a space: its role, and the float32 vector (D,) that the encoder of the space gave it.
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """A record with its place: its rows are ``first_row`` and those behind it, one for each of its spans."""
 
-    ``runtime`` says what ran the network then.
-    """
+    number: int
+    record: Record
+    first_row: int
 
-    role: str
-    text: str
-    runtime: str
-    vector: Floats
+    @property
+    def rows(self) -> range:
+        """Its rows."""
+        return range(self.first_row, self.first_row + len(self.record.spans))
 
 
-class Snapshot:
+@cache
+def _rows_sql(count: int) -> str:
+    """Return the query of the groups that some rows lie in: the one that begins last at or before each."""
+    return (
+        f"WITH asked(row) AS (VALUES {places('?' * count)}) SELECT asked.row, {QUALIFIED_COLUMNS} FROM asked "  # noqa: S608 - our own names
+        "CROSS JOIN groups ON groups.number = (SELECT number FROM groups WHERE lane = ? AND first_row <= asked.row "
+        "ORDER BY first_row DESC, number DESC LIMIT 1) WHERE asked.row < groups.first_row + groups.row_count"
+    )
+
+
+class Snapshot(Feed):
     """Reads of one commit. Made by ``Store.snapshot``; not for keeping."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
-        self._connection = connection
-        self._folder = folder
-        self._path = folder / SQLITE_NAME
-        self.database, self.sequence = self._manifest()
+    def alive(self, lane: Lane) -> Bits:
+        """Return which rows of a lane hold a living chunk, read anew: ``lane.next_row`` bits."""
+        bits = no_bits(lane.next_row)
+        for segment in self.segments(lane):
+            fill(bits, segment.first_row, segment.row_count)
+        clear(bits, self.dead_since(lane, -1))
+        return bits
 
-    def _manifest(self) -> tuple[bytes, int]:
-        row = self._connection.execute("SELECT database, sequence, crc FROM manifest").fetchone()
-        if row is None or not isinstance(row[0], bytes) or row_crc(row[0].hex(), row[1]) != row[2]:
-            raise self._damaged("the manifest does not match its checksum")
-        return bytes(row[0]), int(row[1])
+    def chunks_at(self, lane: Lane, rows: Sequence[int]) -> dict[int, StoredChunk]:
+        """Return the chunks at living rows with their records, by row; a row that no record has is left out.
 
-    def _damaged(self, what: str) -> CorruptStoreError:
-        return corrupt(self._path, what)
-
-    def _checked(self, rows: Iterable[tuple[Any, ...]], table: str) -> Iterator[tuple[Any, ...]]:
-        """Give the rows without their checksums, each compared with it."""
-        for *values, crc in rows:
-            if row_crc(*values) != crc:
-                raise self._damaged(f"a row of {table} does not match its checksum")
-            yield tuple(values)
-
-    def collection_names(self) -> list[str]:
-        """Return the names of all collections, sorted."""
-        return [name for (name,) in self._connection.execute("SELECT name FROM collections ORDER BY name")]
-
-    def lane(self, name: str) -> Lane:
-        """Return the lane that answers for a collection.
-
-        Raises
-        ------
-        CollectionNotFoundError
-            There is none of that name; the message lists those that are.
+        Cost: about 5 µs a row.
         """
-        found = self._connection.execute("SELECT number, name, model, crc FROM collections WHERE name = ?", (name,))
-        collections = list(self._checked(found, "collections"))
-        if not collections:
-            known = ", ".join(self.collection_names()) or "none yet"
-            raise CollectionNotFoundError(
-                f"{self._folder} has no collection {name!r}. It has: {known}.", got=name, where=str(self._folder)
-            )
-        number, _, model = collections[0]
-        found = self._connection.execute(
-            "SELECT number, collection, space, chunker, next_row, crc FROM lanes WHERE collection = ?", (number,)
-        )
-        lanes = list(self._checked(found, "lanes"))
-        if not lanes:
-            raise self._damaged(f"collection {name!r} has no lane")
-        lane, _, space, chunker, next_row = lanes[0]
-        return Lane(
-            number=lane,
-            collection=number,
-            name=name,
-            model=model,
-            space=self._space(space),
-            chunker=chunker,
-            next_row=next_row,
-        )
-
-    def canary(self, space: Space) -> tuple[Probe, ...]:
-        """Return the probe texts of a space with their vectors; none if none were stored."""
-        if version_of(self._connection) == 1:
-            return ()
-        found = self._connection.execute(
-            "SELECT space, place, role, text, runtime, hex(vector), crc FROM canaries WHERE space = ? ORDER BY place",
-            (space.id,),
-        )
-        probes = []
-        for _, _, role, text, runtime, vector in self._checked(found, "canaries"):
-            array = np.frombuffer(bytes.fromhex(vector), dtype="<f4")
-            if len(array) != space.dim:
-                raise self._damaged("a row of canaries has a vector of another dimension")
-            probes.append(Probe(role=role, text=text, runtime=runtime, vector=array))
-        return tuple(probes)
-
-    def projection(self, digest: str) -> bytes:
-        """Return the content of a projection that a space names."""
-        found = self._connection.execute(
-            "SELECT digest, hex(content), crc FROM projections WHERE digest = ?", (digest,)
-        )
-        rows = list(self._checked(found, "projections"))
-        if not rows:
-            raise self._damaged(f"the projection {digest[:16]} is missing")
-        return bytes.fromhex(rows[0][1])
-
-    def _space(self, space_id: str) -> Space:
-        found = self._connection.execute("SELECT id, canonical, crc FROM spaces WHERE id = ?", (space_id,))
-        rows = list(self._checked(found, "spaces"))
-        if not rows:
-            raise self._damaged(f"space {space_id} is missing")
-        try:
-            space = Space.from_canonical(rows[0][1])
-        except InputError as error:
-            raise self._damaged(f"space {space_id} cannot be read") from error
-        if space.id != space_id:
-            raise self._damaged(f"space {space_id} does not match its digest")
-        return space
-
-    def segments(self, lane: Lane) -> list[Segment]:
-        """Return the vector files of a lane in the order of their rows."""
-        found = self._connection.execute(
-            "SELECT number, lane, first_row, row_count, crc FROM segments WHERE lane = ? ORDER BY first_row",
-            (lane.number,),
-        )
-        return [
-            Segment(
-                path=self._folder / "vectors" / lane.space.id / f"{number}.vec",
-                header=VecHeader(dim=lane.space.dim, number=number, space=lane.space.id, database=self.database),
-                first_row=first_row,
-                row_count=row_count,
-            )
-            for number, _, first_row, row_count in self._checked(found, "segments")
-        ]
-
-    def blocks(self, segment: Segment) -> dict[int, tuple[int, int]]:
-        """Return block number → (rows, CRC-32) of a vector file."""
-        found = self._connection.execute(
-            "SELECT segment, block, row_count, data_crc, crc FROM blocks WHERE segment = ?", (segment.header.number,)
-        )
-        return {block: (count, crc) for _, block, count, crc in self._checked(found, "blocks")}
-
-    def alive(self, lane: Lane) -> Mask:
-        """Return which rows of a lane hold a living chunk: bool (next_row,)."""
-        mask = np.ones(lane.next_row, dtype=np.bool_)
-        found = self._connection.execute("SELECT lane, row, crc FROM tombstones WHERE lane = ?", (lane.number,))
-        dead = [row for _, row in self._checked(found, "tombstones")]
-        if dead and not 0 <= min(dead) <= max(dead) < lane.next_row:
-            raise self._damaged("a tombstone stands outside of its lane")
-        mask[dead] = False
-        return mask
-
-    def counts(self, lane: Lane) -> dict[str, int]:
-        """Return how many records, chunks, cut chunks and dead rows a lane has."""
-        ask = self._connection.execute
-        records, cut = ask(
-            "SELECT count(*), coalesce(sum(cut_chunks), 0) FROM ledger WHERE lane = ?", (lane.number,)
-        ).fetchone()
-        cut_records = ask("SELECT count(*) FROM ledger WHERE lane = ? AND cut_chunks > 0", (lane.number,)).fetchone()[0]
-        dead = ask("SELECT count(*) FROM tombstones WHERE lane = ?", (lane.number,)).fetchone()[0]
-        return {
-            "records": records,
-            "chunks": lane.next_row - dead,
-            "cut_records": cut_records,
-            "cut_chunks": cut,
-            "dead_rows": dead,
-        }
-
-    def chunks_at(self, lane: Lane, rows: Sequence[int]) -> dict[int, ChunkRow]:
-        """Return the chunks at rows, by row."""
-        found: dict[int, ChunkRow] = {}
+        lines: dict[int, Line] = {}
+        at: dict[int, int] = {}
         for part in portions(rows):
-            sql = f'SELECT lane, row, record, start, "end", crc FROM chunks WHERE lane = ? AND row IN ({marks(part)})'  # noqa: S608 - only question marks
-            for _, row, record, start, end in self._checked(
-                self._connection.execute(sql, (lane.number, *part)), "chunks"
-            ):
-                found[row] = ChunkRow(row=row, record=record, start=start, end=end)
+            for row, *values in self._connection.execute(_rows_sql(len(part)), (*part, lane.number)).fetchall():
+                line = self._group(values).line_at(row)
+                at[row] = line.number
+                lines[line.number] = line
+        self._as_now(lane, lines)
+        records = {number: line.record() for number, line in lines.items()}
+        found: dict[int, StoredChunk] = {}
+        for row, number in at.items():
+            line = lines[number]
+            start, end = line.spans[row - line.first_row]
+            found[row] = StoredChunk(number, records[number], start, end)
         return found
 
-    def chunks_of(self, lane: Lane, ids: Sequence[str]) -> dict[str, tuple[Record, list[ChunkRow]]]:
-        """Return records by id, each with its chunks in the order of their rows."""
-        found: dict[str, tuple[Record, list[ChunkRow]]] = {}
-        for part in portions(ids):
-            sql = f"SELECT number FROM records WHERE collection = ? AND id IN ({marks(part)})"  # noqa: S608 - only question marks
-            numbers = [number for (number,) in self._connection.execute(sql, (lane.collection, *part))]
-            records = self.records_at(numbers)
-            found.update({record.id: (record, []) for record in records.values()})
-            sql = f'SELECT lane, row, record, start, "end", crc FROM chunks WHERE record IN ({marks(numbers)}) AND lane = ? ORDER BY row'  # noqa: S608 - as above
-            for _, row, number, start, end in self._checked(
-                self._connection.execute(sql, (*numbers, lane.number)), "chunks"
-            ):
-                found[records[number].id][1].append(ChunkRow(row=row, record=number, start=start, end=end))
-        return found
+    def chunks_of(self, lane: Lane, ids: Sequence[str]) -> dict[str, StoredRecord]:
+        """Return records with their spans and rows, by id; ids that are not stored are left out."""
+        return {line.id: StoredRecord(line.number, line.record(), line.first_row) for line in self._lines_of(lane, ids)}
 
-    def records_at(self, numbers: Sequence[int]) -> dict[int, Record]:
-        """Return records by number, without their spans."""
-        found: dict[int, Record] = {}
-        for part in portions(numbers):
-            sql = f"SELECT number, {RECORD_COLUMNS} FROM records WHERE number IN ({marks(part)})"  # noqa: S608 - only question marks
-            for number, *values in self._connection.execute(sql, part):
-                found[number] = self._record(values, ())
-        return found
+    def _lines_of(self, lane: Lane, ids: Sequence[str]) -> list[Line]:
+        """Return the records of some ids, those that are stored."""
+        numbers = self._numbers(lane, ids)
+        lines = self._lines(lane, list(numbers.values()))
+        if any(lines[number].id != record_id for record_id, number in numbers.items()):
+            raise self._damaged("an id leads to another record")
+        return list(lines.values())
 
     def record(self, lane: Lane, record_id: str) -> Record | None:
         """Return the record of an id with its spans, or None."""
-        sql = f"SELECT number, {RECORD_COLUMNS} FROM records WHERE collection = ? AND id = ?"  # noqa: S608 - a constant
-        row = self._connection.execute(sql, (lane.collection, record_id)).fetchone()
-        if row is None:
-            return None
-        number, *values = row
-        spans = self._connection.execute(
-            'SELECT start, "end" FROM chunks WHERE record = ? AND lane = ? ORDER BY row', (number, lane.number)
-        )
-        return self._record(values, tuple(spans))
-
-    def _record(self, values: Sequence[Any], spans: tuple[tuple[int, int], ...]) -> Record:
-        *checked, crc = values
-        if row_crc(*checked) != crc:
-            raise self._damaged("a row of records does not match its checksum")
-        _, record_id, text, source, fields, _ = checked
-        return Record(id=record_id, text=text, source=source, fields=json.loads(fields), spans=spans)
+        found = self._lines_of(lane, [record_id])
+        return found[0].record() if found else None
 
     def ids(self, lane: Lane) -> Iterator[str]:
         """Go through the ids of all records, sorted."""
-        for (record_id,) in self._connection.execute(
-            "SELECT id FROM records WHERE collection = ? ORDER BY id", (lane.collection,)
-        ):
-            yield record_id
+        sql = "SELECT id FROM ids WHERE collection = ? AND id > ? ORDER BY id LIMIT ?"
+        last = ""
+        while found := self._connection.execute(sql, (lane.collection, last, IDS_AT_ONCE)).fetchall():
+            yield from (record_id for (record_id,) in found)
+            last = found[-1][0]
+
+    def has(self, lane: Lane, record_id: str) -> bool:
+        """Return whether a record of that id is stored."""
+        return bool(self._numbers(lane, [record_id]))
 
     def ledger(self, lane: Lane, ids: Sequence[str]) -> dict[str, LedgerEntry]:
         """Return the entries of some ids, by id; ids that are not stored are left out."""
-        found: dict[str, LedgerEntry] = {}
-        for part in portions(ids):
-            sql = (
-                f"SELECT records.id, {LEDGER_COLUMNS} FROM records JOIN ledger ON ledger.record = records.number "  # noqa: S608 - only question marks
-                f"WHERE records.collection = ? AND ledger.lane = ? AND records.id IN ({marks(part)})"
+        return {
+            line.id: LedgerEntry(
+                id=line.id,
+                origin=line.origin,
+                text_digest=line.text_digest,
+                fields_digest=line.fields_digest,
+                chunker=line.chunker or lane.chunker,
+                space=lane.space.id,
+                cut_chunks=line.cut_chunks,
             )
-            for record_id, *values in self._connection.execute(sql, (lane.collection, lane.number, *part)):
-                found[record_id] = self._entry(record_id, values)
-        return found
-
-    def _entry(self, record_id: str, values: Sequence[Any]) -> LedgerEntry:
-        _, _, origin, text_digest, fields_digest, chunker, space, cut, _ = next(
-            self._checked([tuple(values)], "ledger")
-        )
-        return LedgerEntry(
-            id=record_id,
-            origin=origin,
-            text_digest=text_digest,
-            fields_digest=fields_digest,
-            chunker=chunker,
-            space=space,
-            cut_chunks=cut,
-        )
+            for line in self._lines_of(lane, ids)
+        }
 
     def ids_from(self, lane: Lane, origin: str) -> list[tuple[str, str]]:
         """Return (id, origin) of the records that came from an origin, or from below it as a folder.
 
         ``.`` is the folder of all relative paths.
         """
-        sql = "SELECT records.id, ledger.origin FROM ledger JOIN records ON records.number = ledger.record WHERE ledger.lane = ? AND "
+        sql = "SELECT number FROM origins WHERE collection = ? AND "
+        folder = origin.rstrip("/")
         if origin == ".":
-            relative = "ledger.origin NOT IN ('', '-') AND ledger.origin NOT LIKE '/%' AND ledger.origin NOT LIKE '%:'"
-            return self._connection.execute(sql + relative, (lane.number,)).fetchall()
-        below = (
-            lane.number,
-            origin,
-            origin.rstrip("/") + "/",
-            origin.rstrip("/") + "0",
-        )  # '0' is the character after '/'
-        return self._connection.execute(
-            sql + "(ledger.origin = ? OR (ledger.origin > ? AND ledger.origin < ?))", below
-        ).fetchall()
+            values: tuple[int | str, ...] = (lane.collection,)
+            sql += "origin != '-' AND origin NOT LIKE '/%' AND origin NOT LIKE '%:'"
+        else:
+            values = (lane.collection, origin, folder + "/", folder + "0")  # '0' is the character after '/'
+            sql += "(origin = ? OR (origin > ? AND origin < ?))"
+        numbers = [number for (number,) in self._connection.execute(sql, values)]
+        return [(line.id, line.origin) for line in self._lines(lane, numbers).values()]
 
     def record_of_row(self, lane: Lane) -> Rows:
         """Return the number of the record of each row, -1 for dead ones: int64 (next_row,)."""
         owner = np.full(lane.next_row, -1, dtype=np.int64)
-        found = self._connection.execute("SELECT row, record FROM chunks WHERE lane = ?", (lane.number,)).fetchall()
-        if found:
-            pairs = np.array(found, dtype=np.int64)
-            if pairs[:, 0].min() < 0 or pairs[:, 0].max() >= lane.next_row:
-                raise self._damaged("a chunk stands outside of its lane")
-            owner[pairs[:, 0]] = pairs[:, 1]
+        for group in self._groups_from(lane, 0):
+            if not 0 <= group.first_row <= group.first_row + group.row_count <= lane.next_row:
+                raise self._damaged("a group stands outside of its lane")
+            numbers = np.repeat(group.number + np.arange(group.record_count), group.row_counts())
+            owner[group.first_row : group.first_row + group.row_count] = numbers
+        owner[~mask_of(self.alive(lane), lane.next_row)] = -1
         return owner
 
-    def fields(self, lane: Lane) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Go through (record number, fields) of all records of a lane."""
-        found = self._connection.execute(
-            "SELECT number, fields FROM records WHERE collection = ? ORDER BY number", (lane.collection,)
-        )
-        for number, fields in found:
-            yield number, json.loads(fields)
+    def check_records(self, lane: Lane) -> None:
+        """Compare the records of a lane with the ids, origins, tombstones and sums that tell of them as well.
 
+        Raises
+        ------
+        CorruptStoreError
+            They do not agree.
+        """
+        sql = "SELECT number, id FROM ids WHERE collection = ?"
+        living = dict(self._connection.execute(sql, (lane.collection,)).fetchall())
+        sql = "SELECT number, origin FROM origins WHERE collection = ?"
+        origins = dict(self._connection.execute(sql, (lane.collection,)).fetchall())
+        alive, counted = no_bits(lane.next_row), [0, 0, 0, 0]
+        for group in self._groups_from(lane, 0):
+            for line in self._checked_lines(lane, group):
+                if line.number in living:
+                    if living.pop(line.number) != line.id or origins.pop(line.number, "") != line.origin:
+                        raise self._damaged("an id or an origin leads to another record")
+                    fill(alive, line.first_row, len(line.spans))
+                    for place, more in enumerate((1, len(line.spans), line.cut_chunks > 0, line.cut_chunks)):
+                        counted[place] += more
+        if living or origins or not np.array_equal(alive, self.alive(lane)):
+            raise self._damaged(f"the records of collection {lane.name!r} are not those of its ids and tombstones")
+        if counted != [lane.records, lane.rows, lane.cut_records, lane.cut_chunks]:
+            raise self._damaged(f"the sums of collection {lane.name!r} are not those of its records")
 
-RECORD_COLUMNS = "collection, id, text, source, fields, sequence, crc"
-LEDGER_COLUMNS = (
-    "ledger.lane, ledger.record, ledger.origin, ledger.text_digest, ledger.fields_digest, "
-    "ledger.chunker, ledger.space, ledger.cut_chunks, ledger.sequence, ledger.crc"
-)
+    def _checked_lines(self, lane: Lane, group: Group) -> list[Line]:
+        """Return the records of a group, which must agree with its columns."""
+        try:
+            lines, counts = group.lines(), group.row_counts()
+        except (ValueError, TypeError, LookupError):
+            raise self._damaged("a group of records cannot be read") from None
+        if (
+            len(lines) != group.record_count
+            or [len(line.spans) for line in lines] != counts
+            or sum(counts) != group.row_count
+            or not 0 <= group.first_row <= group.first_row + group.row_count <= lane.next_row
+        ):
+            raise self._damaged("a group of records does not agree with itself")
+        return list(self._as_now(lane, {line.number: line for line in lines}).values())
 
-
-def portions(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Cut a list into parts that one statement can take."""
-    for start in range(0, len(values), AT_ONCE):
-        yield values[start : start + AT_ONCE]
-
-
-def marks(values: Sequence[Any]) -> str:
-    """Return as many question marks as there are values."""
-    return ",".join("?" * len(values))
+    def fields(self, lane: Lane) -> Iterator[tuple[int, Fields]]:
+        """Go through (record number, fields) of the records of a lane, numbers ascending; dead ones may be among them."""
+        for group in self._groups_from(lane, 0):
+            lines = self._as_now(lane, {line.number: line for line in group.lines()})
+            yield from ((number, line.fields) for number, line in lines.items())

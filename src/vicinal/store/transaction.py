@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from vicinal.errors import AlreadyExistsError, ShapeError
+from vicinal.errors import AlreadyExistsError, RecordNotFoundError, ShapeError
 from vicinal.space import Space, Vectors
-from vicinal.store.format import BLOCK_ROWS, SEGMENT_ROWS, VecHeader, row_crc
-from vicinal.store.segment import Segment, extended_blocks
-from vicinal.store.snapshot import Lane, Probe, Snapshot, marks, portions
-from vicinal.types import Fields, Floats
-
-FIELDS = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-"""How fields stand in the database."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewRecord:
-    """A record to be written: its spans stand in the order of its vectors."""
-
-    id: str
-    text: str
-    source: str = ""
-    fields: Fields = field(default_factory=dict)
-    spans: tuple[tuple[int, int], ...]
-    chunker: str
-    origin: str = ""
-    text_digest: str
-    fields_digest: str
-    cut_chunks: int = 0
+from vicinal.store.catalog import Known, Lane, Probe
+from vicinal.store.format import row_crc
+from vicinal.store.groups import marks
+from vicinal.store.moving import GroupWriter
+from vicinal.store.record import NewRecord, lines_of
+from vicinal.types import Fields
 
 
-class Transaction(Snapshot):
+class Transaction(GroupWriter):
     """Reads and writes of one commit. Made by ``Store.write``; it commits when that block ends well."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path) -> None:
-        super().__init__(connection, folder)
+    def __init__(self, connection: sqlite3.Connection, folder: Path, known: Known | None = None) -> None:
+        super().__init__(connection, folder, known)
+        self._known = self._known.copy()
         self.sequence += 1
+
+    def finish(self) -> Known:
+        """Write the manifest of this commit, the last of its writes; return what is known of it from then on."""
+        told = (self.sequence, self._next_number, self._oldest_feed)
+        crc = row_crc(self.database.hex(), *told)
         self._connection.execute(
-            "UPDATE manifest SET sequence = ?, crc = ?", (self.sequence, row_crc(self.database.hex(), self.sequence))
+            "UPDATE manifest SET sequence = ?, next_number = ?, oldest_feed = ?, crc = ?", (*told, crc)
         )
+        self._known.sequence = self.sequence
+        self._known.manifest = (self.database, *told, crc)
+        return self._known
 
     def create_collection(self, name: str, *, model: str, space: Space, chunker: str) -> Lane:
         """Make a collection with its lane.
@@ -55,17 +47,18 @@ class Transaction(Snapshot):
         AlreadyExistsError
             There is one of that name.
         """
-        if name in self.collection_names():
+        names = self.collection_names()
+        if name in names:
             raise AlreadyExistsError(f"There is already a collection {name!r}.", got=name)
         run = self._connection.execute
         run(
             "INSERT OR IGNORE INTO spaces VALUES (?, ?, ?)",
             (space.id, space.canonical(), row_crc(space.id, space.canonical())),
         )
-        number = self._next("collections")
+        number = self._number()
         run("INSERT INTO collections VALUES (?, ?, ?, ?)", (number, name, model, row_crc(number, name, model)))
         lane = Lane(
-            number=self._next("lanes"),
+            number=self._number(),
             collection=number,
             name=name,
             model=model,
@@ -73,9 +66,35 @@ class Transaction(Snapshot):
             chunker=chunker,
             next_row=0,
         )
-        values = (lane.number, number, space.id, chunker, 0)
-        run("INSERT INTO lanes VALUES (?, ?, ?, ?, ?, ?)", (*values, row_crc(*values)))
+        values = lane.values()
+        run(f"INSERT INTO lanes VALUES ({marks(values)}, ?)", (*values, row_crc(*values)))  # noqa: S608 - only question marks
+        self._known.lanes[name] = lane
+        self._known.segments[lane.number] = []
+        self._known.names = sorted([*names, name])
         return lane
+
+    def drop_collection(self, name: str) -> int:
+        """Delete a collection with all its records; return how many there were. Its space and canary stay.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            There is none of that name.
+        """
+        lane = self.lane(name)
+        for segment in self.segments(lane):
+            self._drop_segment(lane, segment)
+        run = self._connection.execute
+        for table in ("groups", "relabels", "tombstones"):
+            run(f"DELETE FROM {table} WHERE lane = ?", (lane.number,))  # noqa: S608 - our own names
+        for table in ("ids", "origins"):
+            run(f"DELETE FROM {table} WHERE collection = ?", (lane.collection,))  # noqa: S608 - our own names
+        run("DELETE FROM lanes WHERE number = ?", (lane.number,))
+        run("DELETE FROM collections WHERE number = ?", (lane.collection,))
+        self._log_deletions(name, [""])
+        del self._known.lanes[name]
+        self._known.names = [one for one in self.collection_names() if one != name]
+        return lane.records
 
     def put_canary(self, space: Space, probes: Sequence[Probe]) -> None:
         """Keep the probe texts of a space, in place of those it had."""
@@ -95,10 +114,15 @@ class Transaction(Snapshot):
             (digest, content, row_crc(digest, content.hex().upper())),
         )
 
-    def _next(self, table: str) -> int:
-        """Return a number that the table has not used."""
-        found = self._connection.execute(f"SELECT coalesce(max(number), 0) + 1 FROM {table}").fetchone()  # noqa: S608 - our own names
-        return int(found[0])
+    def put_setting(self, name: str, value: str) -> None:
+        """Keep a setting of the database itself under a name, in place of the one it had."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", (name, value, row_crc(name, value))
+        )
+
+    def remove_setting(self, name: str) -> None:
+        """Forget a setting; none of that name is no error."""
+        self._connection.execute("DELETE FROM settings WHERE name = ?", (name,))
 
     def put(self, lane: Lane, records: Sequence[NewRecord], vectors: Vectors, *, replace_existing: bool) -> Lane:
         """Write records with the vectors of their chunks, in order.
@@ -106,7 +130,7 @@ class Transaction(Snapshot):
         Parameters
         ----------
         lane : Lane
-            As it is now; rows are given out behind ``lane.next_row``.
+            Of this transaction; rows are given out behind those it has.
         records : sequence of NewRecord
             Ids must be different from one another.
         vectors : Vectors
@@ -124,160 +148,162 @@ class Transaction(Snapshot):
         SpaceMismatchError, ShapeError, AlreadyExistsError, StoreError
             Nothing is written.
         """
+        lane = self.lane(lane.name)
         lane.space.require(vectors.space, what="the vectors to be stored")
-        spans = sum(len(record.spans) for record in records)
+        spans = sum([len(record.spans) for record in records])
         if spans != len(vectors):
             raise ShapeError(
                 f"{spans} chunks came with {len(vectors)} vectors.", expected=spans, got=len(vectors), where="vectors"
             )
-        numbers = self._numbers(lane, [record.id for record in records])
-        if numbers and not replace_existing:
-            first = min(numbers)
+        if replace_existing and lane.records:
+            lane = self._remove(lane, list(self._numbers(lane, [record.id for record in records]).values()))
+        with self._appending(lane, np.asarray(vectors)):
+            self._put_ids(lane, records)
+            self._put_records(lane, records)
+        cut = [record.cut_chunks for record in records if record.cut_chunks]
+        return self._set_lane(
+            replace(
+                lane,
+                next_row=lane.next_row + spans,
+                records=lane.records + len(records),
+                rows=lane.rows + spans,
+                cut_records=lane.cut_records + len(cut),
+                cut_chunks=lane.cut_chunks + sum(cut),
+            )
+        )
+
+    def _put_ids(self, lane: Lane, records: Sequence[NewRecord]) -> None:
+        """Let ids lead to the numbers that the records will have; refuse those that are there, and then change nothing."""
+        collection, run = lane.collection, self._connection
+        run.execute("SAVEPOINT ids")
+        try:
+            run.executemany(
+                "INSERT INTO ids VALUES (?, ?, ?)",
+                [(collection, record.id, number) for number, record in enumerate(records, self._next_number)],
+            )
+        except sqlite3.IntegrityError:
+            run.execute("ROLLBACK TO ids")
+            numbers = self._numbers(lane, [record.id for record in records])
+            first = min(numbers, default=None)  # none: two of the records have the same id
             raise AlreadyExistsError(
                 f"{len(numbers)} of the ids are already stored, {first!r} first; use upsert to replace.",
                 got=first,
                 where=first,
-            )
-        self._forget_chunks(lane, list(numbers.values()))
-        self._append(lane, np.asarray(vectors))
-        next_number = self._next("records")
-        row, placed = lane.next_row, []
+            ) from None
+        finally:
+            run.execute("RELEASE ids")
+
+    def _put_records(self, lane: Lane, records: Sequence[NewRecord]) -> None:
+        """Write records as groups, and their origins."""
+        first = self._put_groups(lane, lines_of(records, lane.chunker))
+        self._put_origins(lane, [(record.origin, number) for number, record in enumerate(records, first)])
+
+    def _put_origins(self, lane: Lane, origins: Sequence[tuple[str, int]]) -> None:
+        self._connection.executemany(
+            "INSERT INTO origins VALUES (?, ?, ?)",
+            [(lane.collection, origin, number) for origin, number in origins if origin],
+        )
+
+    def relabel(self, lane: Lane, records: Sequence[NewRecord]) -> None:
+        """Write source, fields and origin of stored records anew, their texts and vectors untouched.
+
+        Raises
+        ------
+        RecordNotFoundError
+            One of them is not stored; nothing is written.
+        """
+        numbers = self._numbers(lane, [record.id for record in records])
         for record in records:
-            number = numbers.get(record.id)
-            if number is None:
-                number, next_number = next_number, next_number + 1
-            placed.append((number, row, record))
-            row += len(record.spans)
-        self._put_records(lane, [(number, record) for number, _, record in placed])
-        self._put_chunks(lane, placed)
-        return self._advance(lane, row)
+            if record.id not in numbers:
+                raise RecordNotFoundError(
+                    f"Collection {lane.name!r} has no record {record.id!r}.", got=record.id, where=lane.name
+                )
+        told = {
+            numbers[record.id]: {
+                "source": record.source,
+                "fields": dict(record.fields),
+                "origin": record.origin,
+                "fields_digest": record.fields_digest,
+            }
+            for record in records
+        }
+        self._patch(lane, told)
 
-    def _numbers(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
-        """Return id → record number of those ids that are stored."""
-        found: dict[str, int] = {}
-        for part in portions(ids):
-            sql = f"SELECT id, number FROM records WHERE collection = ? AND id IN ({marks(part)})"  # noqa: S608 - only question marks
-            found.update(self._connection.execute(sql, (lane.collection, *part)).fetchall())
-        return found
+    def set_fields(self, lane: Lane, fields: Mapping[str, Fields], *, merge: bool = True) -> int:
+        """Write fields of stored records, by id; return how many records there were. Vectors are not touched.
 
-    def _forget_chunks(self, lane: Lane, numbers: Sequence[int]) -> None:
-        """Bury the rows of records in this lane."""
-        run = self._connection
-        for number in numbers:
-            rows = run.execute("SELECT row FROM chunks WHERE record = ? AND lane = ?", (number, lane.number)).fetchall()
-            run.executemany(
-                "INSERT INTO tombstones VALUES (?, ?, ?)",
-                [(lane.number, row, row_crc(lane.number, row)) for (row,) in rows],
-            )
-            run.executemany("DELETE FROM chunks WHERE lane = ? AND row = ?", [(lane.number, row) for (row,) in rows])
+        Parameters
+        ----------
+        lane : Lane
+            Of this transaction.
+        fields : mapping of str to mapping
+            The fields of each id. Ids that are not stored are left out.
+        merge : bool
+            Whether the fields that are not named stay, or go.
 
-    def _put_records(self, lane: Lane, records: Sequence[tuple[int, NewRecord]]) -> None:
-        """Write records under their numbers, and what the ledger says of them."""
-        rows, entries = [], []
-        for number, record in records:
-            rows.append(
-                (lane.collection, record.id, record.text, record.source, FIELDS.encode(record.fields), self.sequence)
-            )
-            entries.append(self._entry_of(lane, number, record))
+        Notes
+        -----
+        What the ledger says of the fields stays: a sync compares a source with what the source gave last,
+        so that what was set here stays until the source itself says something else.
+        """
+        numbers = self._numbers(lane, list(fields))
+        old = self._lines(lane, list(numbers.values())) if merge else {}
+        told = {
+            number: {"fields": {**(old[number].fields if merge else {}), **fields[record_id]}}
+            for record_id, number in numbers.items()
+        }
+        self._patch(lane, told)
+        return len(numbers)
+
+    def _patch(self, lane: Lane, told: Mapping[int, Mapping[str, Any]]) -> None:
+        """Note what changes in place, by record number, beside what did before."""
+        lines = self._lines(lane, list(told))
+        before = dict(self._relabels(list(told)))
+        moved = [(number, lines[number].origin, new["origin"]) for number, new in told.items() if "origin" in new]
         self._connection.executemany(
-            "INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET text = excluded.text, "
-            "source = excluded.source, fields = excluded.fields, sequence = excluded.sequence, crc = excluded.crc",
-            [(number, *row, row_crc(*row)) for (number, _), row in zip(records, rows, strict=True)],
+            "DELETE FROM origins WHERE collection = ? AND origin = ? AND number = ?",
+            [(lane.collection, old, number) for number, old, _ in moved if old],
         )
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [(*entry, row_crc(*entry)) for entry in entries],
-        )
-
-    def _entry_of(self, lane: Lane, number: int, record: NewRecord) -> tuple[str | int, ...]:
-        """Return the ledger's columns for a record."""
-        return (
-            lane.number,
-            number,
-            record.origin,
-            record.text_digest,
-            record.fields_digest,
-            record.chunker,
-            lane.space.id,
-            record.cut_chunks,
-            self.sequence,
-        )
-
-    def _put_chunks(self, lane: Lane, placed: Sequence[tuple[int, int, NewRecord]]) -> None:
-        """Write the chunks of records that begin at given rows."""
-        chunks = [
-            (lane.number, first_row + place, number, start, end)
-            for number, first_row, record in placed
-            for place, (start, end) in enumerate(record.spans)
-        ]
-        self._connection.executemany(
-            "INSERT INTO chunks VALUES (?, ?, ?, ?, ?, ?)", [(*values, row_crc(*values)) for values in chunks]
-        )
-
-    def _advance(self, lane: Lane, next_row: int) -> Lane:
-        """Record how many rows the lane has given out."""
-        values = (lane.number, lane.collection, lane.space.id, lane.chunker, next_row)
-        self._connection.execute(
-            "UPDATE lanes SET next_row = ?, crc = ? WHERE number = ?", (next_row, row_crc(*values), lane.number)
-        )
-        return replace(lane, next_row=next_row)
-
-    def _append(self, lane: Lane, rows: Floats) -> None:
-        """Write rows into the last vector file and new ones behind it."""
-        segments = self.segments(lane)
-        segment = segments[-1] if segments else None
-        first_row, done = lane.next_row, 0
-        while done < len(rows):
-            if segment is None or segment.row_count >= SEGMENT_ROWS:
-                segment = self._new_segment(lane, first_row + done)
-            part = rows[done : done + SEGMENT_ROWS - segment.row_count]
-            segment.append(part)
-            segment = self._extend(lane, segment, part)
-            done += len(part)
-
-    def _new_segment(self, lane: Lane, first_row: int) -> Segment:
-        number = self._next("segments")
-        header = VecHeader(dim=lane.space.dim, number=number, space=lane.space.id, database=self.database)
-        path = self._folder / "vectors" / lane.space.id / f"{number}.vec"
-        segment = Segment(path=path, header=header, first_row=first_row, row_count=0)
-        segment.create()
-        values = (number, lane.number, first_row, 0)
-        self._connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?)", (*values, row_crc(*values)))
-        return segment
-
-    def _extend(self, lane: Lane, segment: Segment, rows: Floats) -> Segment:
-        """Record the new length of a vector file and the checksums of the blocks that changed."""
-        number = segment.header.number
-        block = segment.row_count // BLOCK_ROWS
-        tail = self.blocks(segment).get(block)
-        changed = extended_blocks(rows, segment.row_count, tail)
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)",
+        self._put_origins(lane, [(new, number) for number, _, new in moved])
+        self._put_relabels(
+            lane,
             [
-                (number, block, count, crc, row_crc(number, block, count, crc))
-                for block, (count, crc) in changed.items()
+                (number, self.sequence, {**(before[number][1] if number in before else {}), **new})
+                for number, new in told.items()
             ],
         )
-        values = (number, lane.number, segment.first_row, segment.row_count + len(rows))
-        self._connection.execute(
-            "UPDATE segments SET row_count = ?, crc = ? WHERE number = ?", (values[3], row_crc(*values), number)
-        )
-        return replace(segment, row_count=values[3])
-
-    def relabel(self, lane: Lane, record: NewRecord) -> None:
-        """Write the fields and the origin of a stored record anew, its text and vectors untouched."""
-        number = self._numbers(lane, [record.id])[record.id]
-        self._put_records(lane, [(number, record)])
 
     def delete(self, lane: Lane, ids: Sequence[str]) -> int:
-        """Delete records with their chunks and ledger entries; return how many there were.
+        """Delete records with their chunks; return how many there were.
 
         Ids that are not stored are no error: the state that was asked for is there.
         """
-        numbers = list(self._numbers(lane, ids).values())
-        self._forget_chunks(lane, numbers)
-        self._connection.executemany(
-            "DELETE FROM ledger WHERE lane = ? AND record = ?", [(lane.number, number) for number in numbers]
-        )
-        self._connection.executemany("DELETE FROM records WHERE number = ?", [(number,) for number in numbers])
+        numbers = self._numbers(lane, ids)
+        self._log_deletions(lane.name, list(numbers))
+        self._remove(self.lane(lane.name), list(numbers.values()))
         return len(numbers)
+
+    def delete_rows(self, lane: Lane, rows: Sequence[int]) -> int:
+        """Delete the records that any of some living rows belongs to; return how many there were."""
+        found = self.chunks_at(lane, [int(row) for row in rows])
+        return self.delete(lane, sorted({chunk.record.id for chunk in found.values()}))
+
+    def forget_deletions(self, sequence: int) -> None:
+        """Forget which ids were deleted in a commit and in those before it; ``oldest_feed`` tells from then on."""
+        self._connection.execute("DELETE FROM deletions WHERE sequence <= ?", (sequence,))
+        self._oldest_feed = max(self._oldest_feed, min(sequence, self.sequence))
+
+    def _log_deletions(self, collection: str, ids: Sequence[str]) -> None:
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO deletions VALUES (?, ?, ?, ?)",
+            [
+                (self.sequence, collection, record_id, row_crc(self.sequence, collection, record_id))
+                for record_id in ids
+            ],
+        )
+
+    def dropped_before(self, moment: float) -> list[Path]:
+        """Forget the dropped files of before a moment, in seconds since 1970, and return them: nobody maps them any more."""
+        old = [path for path, dropped_at in self.dropped() if dropped_at < moment]
+        self._connection.executemany("DELETE FROM dropped WHERE number = ?", [(int(path.stem),) for path in old])
+        return old

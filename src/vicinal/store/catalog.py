@@ -1,0 +1,294 @@
+"""What a database consists of as of one commit: its collections, lanes, spaces and vector files."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from vicinal.errors import CollectionNotFoundError, CorruptStoreError, InputError, corrupt
+from vicinal.space import Space
+from vicinal.store.format import BLOCK_ROWS, SQLITE_NAME, VecHeader, row_crc
+from vicinal.store.segment import Segment
+from vicinal.types import Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lane:
+    """One collection in one space, cut up by one chunker, as of one commit.
+
+    ``next_row`` rows were given out so far; ``rows`` of them hold a living chunk, of ``records`` records.
+    """
+
+    number: int
+    collection: int
+    name: str
+    model: str
+    space: Space
+    chunker: str
+    next_row: int
+    records: int = 0
+    rows: int = 0
+    cut_records: int = 0
+    cut_chunks: int = 0
+
+    def values(self) -> tuple[int, int, str, str, int, int, int, int, int]:
+        """Return the columns of its row."""
+        return (
+            self.number,
+            self.collection,
+            self.space.id,
+            self.chunker,
+            self.next_row,
+            self.records,
+            self.rows,
+            self.cut_records,
+            self.cut_chunks,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """A probe text of a space: its role, and the float32 vector (D,) that the encoder of the space gave it.
+
+    ``runtime`` says what ran the network then.
+    """
+
+    role: str
+    text: str
+    runtime: str
+    vector: Floats
+
+
+@dataclass(slots=True)
+class Known:
+    """What has been read of one commit already, shared by its snapshots within a process."""
+
+    sequence: int = -1
+    manifest: tuple[Any, ...] = ()
+    names: list[str] | None = None
+    lanes: dict[str, Lane] = field(default_factory=dict)
+    segments: dict[int, list[Segment]] = field(default_factory=dict)
+
+    def copy(self) -> Known:
+        """Return the same for one who changes it."""
+        names = None if self.names is None else list(self.names)
+        segments = {lane: list(listed) for lane, listed in self.segments.items()}
+        return Known(self.sequence, self.manifest, names, dict(self.lanes), segments)
+
+
+class Catalog:
+    """Reads of one commit: what there is."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path, known: Known | None = None) -> None:
+        self._connection = connection
+        self._folder = folder
+        self._path = folder / SQLITE_NAME
+        manifest = connection.execute(
+            "SELECT database, sequence, next_number, oldest_feed, crc FROM manifest"
+        ).fetchone()
+        if known is not None and known.manifest == manifest:
+            self._known = known
+        else:
+            self._known = Known(self._checked_manifest(manifest), manifest)
+        self.database: bytes = self._known.manifest[0]
+        self.sequence: int = self._known.sequence
+        self._next_number: int = self._known.manifest[2]
+        self._oldest_feed: int = self._known.manifest[3]
+
+    @property
+    def known(self) -> Known:
+        """What has been read of this commit so far."""
+        return self._known
+
+    def _checked_manifest(self, row: tuple[Any, ...] | None) -> int:
+        """Return the number of the commit that a manifest tells, or refuse it."""
+        if row is None or not isinstance(row[0], bytes) or row_crc(row[0].hex(), *row[1:-1]) != row[-1]:
+            raise self._damaged("the manifest does not match its checksum")
+        return int(row[1])
+
+    def _damaged(self, what: str) -> CorruptStoreError:
+        return corrupt(self._path, what)
+
+    def _checked(self, rows: Iterable[tuple[Any, ...]], table: str) -> Iterator[tuple[Any, ...]]:
+        """Give the rows without their checksums, each compared with it."""
+        for *values, crc in rows:
+            if row_crc(*values) != crc:
+                raise self._damaged(f"a row of {table} does not match its checksum")
+            yield tuple(values)
+
+    def collection_names(self) -> list[str]:
+        """Return the names of all collections, sorted."""
+        if self._known.names is None:
+            found = self._connection.execute("SELECT number, name, model, crc FROM collections ORDER BY name")
+            self._known.names = [name for _, name, _ in self._checked(found, "collections")]
+        return list(self._known.names)
+
+    def lane(self, name: str) -> Lane:
+        """Return the lane that answers for a collection.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            There is none of that name; the message lists those that are.
+        """
+        lane = self._known.lanes.get(name)
+        if lane is None:
+            lane = self._known.lanes[name] = self._read_lane(name)
+        return lane
+
+    def _read_lane(self, name: str) -> Lane:
+        found = self._connection.execute("SELECT number, name, model, crc FROM collections WHERE name = ?", (name,))
+        collections = list(self._checked(found, "collections"))
+        if not collections:
+            known = ", ".join(self.collection_names()) or "none yet"
+            raise CollectionNotFoundError(
+                f"{self._folder} has no collection {name!r}. It has: {known}.", got=name, where=str(self._folder)
+            )
+        number, _, model = collections[0]
+        found = self._connection.execute(
+            "SELECT number, collection, space, chunker, next_row, records, rows, cut_records, cut_chunks, crc "
+            "FROM lanes WHERE collection = ?",
+            (number,),
+        )
+        lanes = list(self._checked(found, "lanes"))
+        if not lanes:
+            raise self._damaged(f"collection {name!r} has no lane")
+        lane, _, space, chunker, next_row, records, rows, cut_records, cut_chunks = lanes[0]
+        return Lane(
+            number=lane,
+            collection=number,
+            name=name,
+            model=model,
+            space=self._space(space),
+            chunker=chunker,
+            next_row=next_row,
+            records=records,
+            rows=rows,
+            cut_records=cut_records,
+            cut_chunks=cut_chunks,
+        )
+
+    def _space(self, space_id: str) -> Space:
+        found = self._connection.execute("SELECT id, canonical, crc FROM spaces WHERE id = ?", (space_id,))
+        rows = list(self._checked(found, "spaces"))
+        if not rows:
+            raise self._damaged(f"space {space_id} is missing")
+        try:
+            space = Space.from_canonical(rows[0][1])
+        except InputError as error:
+            raise self._damaged(f"space {space_id} cannot be read") from error
+        if space.id != space_id:
+            raise self._damaged(f"space {space_id} does not match its digest")
+        return space
+
+    def canary(self, space: Space) -> tuple[Probe, ...]:
+        """Return the probe texts of a space with their vectors; none if none were stored."""
+        found = self._connection.execute(
+            "SELECT space, place, role, text, runtime, hex(vector), crc FROM canaries WHERE space = ? ORDER BY place",
+            (space.id,),
+        )
+        probes = []
+        for _, _, role, text, runtime, vector in self._checked(found, "canaries"):
+            array = np.frombuffer(bytes.fromhex(vector), dtype="<f4")
+            if len(array) != space.dim:
+                raise self._damaged("a row of canaries has a vector of another dimension")
+            probes.append(Probe(role=role, text=text, runtime=runtime, vector=array))
+        return tuple(probes)
+
+    def projection(self, digest: str) -> bytes:
+        """Return the content of a projection that a space names."""
+        found = self._connection.execute(
+            "SELECT digest, hex(content), crc FROM projections WHERE digest = ?", (digest,)
+        )
+        rows = list(self._checked(found, "projections"))
+        if not rows:
+            raise self._damaged(f"the projection {digest[:16]} is missing")
+        return bytes.fromhex(rows[0][1])
+
+    def setting(self, name: str) -> str | None:
+        """Return what the database keeps under a name of its own settings, or None."""
+        found = self._connection.execute("SELECT name, value, crc FROM settings WHERE name = ?", (name,))
+        for _, value in self._checked(found, "settings"):
+            return str(value)
+        return None
+
+    def segments(self, lane: Lane) -> list[Segment]:
+        """Return the vector files of a lane in the order of their rows; compaction leaves gaps between them."""
+        segments = self._known.segments.get(lane.number)
+        if segments is None:
+            segments = self._known.segments[lane.number] = self._read_segments(lane)
+        return list(segments)
+
+    def _read_segments(self, lane: Lane) -> list[Segment]:
+        found = self._connection.execute(
+            "SELECT number, lane, first_row, row_count, tail_crc, crc FROM segments WHERE lane = ? ORDER BY first_row",
+            (lane.number,),
+        )
+        return [
+            Segment(
+                path=self._vector_path(lane.space.id, number),
+                header=VecHeader(dim=lane.space.dim, number=number, space=lane.space.id, database=self.database),
+                first_row=first_row,
+                row_count=row_count,
+                tail_crc=tail_crc,
+            )
+            for number, _, first_row, row_count, tail_crc in self._checked(found, "segments")
+        ]
+
+    def _vector_path(self, space_id: str, number: int) -> Path:
+        return self._folder / "vectors" / space_id / f"{number}.vec"
+
+    def all_segments(self) -> list[Segment]:
+        """Return the vector files of all lanes."""
+        return [segment for name in self.collection_names() for segment in self.segments(self.lane(name))]
+
+    def blocks(self, segment: Segment) -> dict[int, tuple[int, int]]:
+        """Return block number → (rows, CRC-32) of a vector file."""
+        found = self._connection.execute(
+            "SELECT segment, block, data_crc, crc FROM blocks WHERE segment = ?", (segment.header.number,)
+        )
+        blocks = {block: (BLOCK_ROWS, crc) for _, block, crc in self._checked(found, "blocks")}
+        last, filled = divmod(segment.row_count, BLOCK_ROWS)
+        if filled:
+            blocks[last] = (filled, segment.tail_crc)
+        return blocks
+
+    def fingerprints(self, lane: Lane) -> dict[int, tuple[int, int, int]]:
+        """Return segment number → (first row, full blocks, CRC-32 over their checksums): which rows a derived file is of."""
+        found = {}
+        for segment in self.segments(lane):
+            full = segment.row_count // BLOCK_ROWS
+            blocks = self.blocks(segment)
+            told = [blocks[block][1] for block in range(full)]
+            found[segment.header.number] = (segment.first_row, full, row_crc(*told))
+        return found
+
+    def dropped(self) -> list[tuple[Path, int]]:
+        """Return the vector files that no lane has any more, and when each was dropped, in seconds since 1970."""
+        found = self._connection.execute("SELECT number, space, dropped_at, crc FROM dropped ORDER BY number")
+        return [
+            (self._vector_path(space, number), dropped_at)
+            for number, space, dropped_at in self._checked(found, "dropped")
+        ]
+
+    def counts(self, lane: Lane) -> dict[str, int]:
+        """Return how many records, chunks, cut chunks and dead rows a lane has, and the bytes of the dead rows."""
+        dead = sum(segment.row_count for segment in self.segments(lane)) - lane.rows
+        return {
+            "records": lane.records,
+            "chunks": lane.rows,
+            "cut_records": lane.cut_records,
+            "cut_chunks": lane.cut_chunks,
+            "dead_rows": dead,
+            "dead_bytes": dead * lane.space.dim * 4,
+        }
+
+    def free_bytes(self) -> int:
+        """Return how many bytes of SQLite's file hold nothing; the next compaction gives them back."""
+        pages = self._connection.execute("PRAGMA freelist_count").fetchone()[0]
+        return int(pages * self._connection.execute("PRAGMA page_size").fetchone()[0])

@@ -1,0 +1,163 @@
+"""Rows of vectors as one commit gives them out, buries them and moves them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vicinal.store.catalog import Lane
+from vicinal.store.format import SEGMENT_ROWS, VecHeader, row_crc
+from vicinal.store.segment import Segment, extended_blocks
+from vicinal.store.snapshot import Snapshot
+from vicinal.types import Floats
+
+ASIDE_BYTES = 1 << 19
+"""From this size on the vectors of a commit are written and synced by a second thread, beside the tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Appended:
+    """A vector file after an append, and the checksums of the blocks that it filled."""
+
+    segment: Segment
+    full_blocks: dict[int, int]
+
+
+class RowWriter(Snapshot):
+    """A snapshot whose rows can change."""
+
+    def _number(self) -> int:
+        """Return a number that nothing in the database has had."""
+        self._next_number += 1
+        return self._next_number - 1
+
+    def _set_lane(self, lane: Lane) -> Lane:
+        """Record the counts of a lane."""
+        values = lane.values()
+        self._connection.execute(
+            "UPDATE lanes SET next_row = ?, records = ?, rows = ?, cut_records = ?, cut_chunks = ?, crc = ? WHERE number = ?",
+            (*values[4:], row_crc(*values), lane.number),
+        )
+        self._known.lanes[lane.name] = lane
+        return lane
+
+    @contextmanager
+    def _appending(self, lane: Lane, rows: Floats) -> Iterator[None]:
+        """Write rows behind those of a lane while the block runs; both are done when it ends."""
+        places = self._places(lane, len(rows))
+        if rows.nbytes < ASIDE_BYTES:
+            yield
+            self._record_appended(lane, _append(places, rows))
+            return
+        done: list[_Appended] = []
+        faults: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                done.extend(_append(places, rows))
+            except BaseException as error:  # noqa: BLE001 - carried to the thread that waits
+                faults.append(error)
+
+        thread = threading.Thread(target=work, name="vicinal-append")
+        thread.start()
+        try:
+            yield
+        finally:
+            thread.join()
+        if faults:
+            raise faults[0]
+        self._record_appended(lane, done)
+
+    def _places(self, lane: Lane, count: int) -> list[tuple[Segment, int]]:
+        """Return the files that take some more rows of a lane, each with how many; new ones are made."""
+        segments = self.segments(lane)
+        segment = segments[-1] if segments else None
+        places, done = [], 0
+        while done < count:
+            if segment is None or segment.row_count >= SEGMENT_ROWS or segment.next_row != lane.next_row + done:
+                segment = self._new_segment(lane, lane.next_row + done)
+            take = min(count - done, SEGMENT_ROWS - segment.row_count)
+            places.append((segment, take))
+            segment, done = None, done + take
+        return places
+
+    def _new_segment(self, lane: Lane, first_row: int) -> Segment:
+        """Make a vector file, and its row in the truth."""
+        number = self._number()
+        header = VecHeader(dim=lane.space.dim, number=number, space=lane.space.id, database=self.database)
+        segment = Segment(
+            path=self._vector_path(lane.space.id, number), header=header, first_row=first_row, row_count=0
+        )
+        segment.create()
+        values = (number, lane.number, first_row, 0, 0)
+        self._connection.execute("INSERT INTO segments VALUES (?, ?, ?, ?, ?, ?)", (*values, row_crc(*values)))
+        self._known.segments[lane.number] = [*self.segments(lane), segment]
+        return segment
+
+    def _record_appended(self, lane: Lane, appended: Sequence[_Appended]) -> None:
+        """Record the new lengths of vector files and the checksums of the blocks that became full."""
+        for one in appended:
+            number = one.segment.header.number
+            self._connection.executemany(
+                "INSERT INTO blocks VALUES (?, ?, ?, ?)",
+                [(number, block, crc, row_crc(number, block, crc)) for block, crc in one.full_blocks.items()],
+            )
+            segment = one.segment
+            values = (number, lane.number, segment.first_row, segment.row_count, segment.tail_crc)
+            self._connection.execute(
+                "UPDATE segments SET row_count = ?, tail_crc = ?, crc = ? WHERE number = ?",
+                (*values[3:], row_crc(*values), number),
+            )
+            self._known.segments[lane.number] = [
+                segment if other.header.number == number else other for other in self.segments(lane)
+            ]
+
+    def _drop_segment(self, lane: Lane, segment: Segment) -> None:
+        """Take a vector file out of the truth; it stays on the disk for the readers of older commits."""
+        number = segment.header.number
+        run = self._connection.execute
+        run("DELETE FROM segments WHERE number = ?", (number,))
+        run("DELETE FROM blocks WHERE segment = ?", (number,))
+        values = (number, lane.space.id, int(time.time()))
+        run("INSERT INTO dropped VALUES (?, ?, ?, ?)", (*values, row_crc(*values)))
+        self._known.segments[lane.number] = [other for other in self.segments(lane) if other.header.number != number]
+
+    def _bury(self, lane: Lane, ranges: Sequence[tuple[int, int]]) -> int:
+        """Write tombstones for ranges of rows, those that touch as one; return how many rows they cover."""
+        joined = merged(ranges)
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?, ?)",
+            [
+                (lane.number, self.sequence, first, count, row_crc(lane.number, self.sequence, first, count))
+                for first, count in joined
+            ],
+        )
+        return sum(count for _, count in joined)
+
+
+def merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return ranges of rows in order, those that touch as one."""
+    joined: list[tuple[int, int]] = []
+    for first, count in sorted(ranges):
+        if joined and sum(joined[-1]) == first:
+            joined[-1] = (joined[-1][0], joined[-1][1] + count)
+        else:
+            joined.append((first, count))
+    return joined
+
+
+def _append(places: Sequence[tuple[Segment, int]], rows: Floats) -> list[_Appended]:
+    """Write rows into files and sync them."""
+    appended, done = [], 0
+    for segment, count in places:
+        part = np.ascontiguousarray(rows[done : done + count])
+        full, tail_crc = extended_blocks(part, segment.row_count, segment.tail_crc)
+        segment.append(part)
+        appended.append(_Appended(replace(segment, row_count=segment.row_count + count, tail_crc=tail_crc), full))
+        done += count
+    return appended
