@@ -1,0 +1,142 @@
+"""What changed on a primary since a commit, written to a replica within one transaction.
+
+Deletions come before records, so that an id that was deleted and written again stays; a collection that was
+dropped is dropped first, so that one made again under its name begins empty.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+
+from vicinal.errors import CorruptStoreError, ReplicaError
+from vicinal.space import Vectors
+from vicinal.store import Lane, Probe, Snapshot, Transaction
+from vicinal.types import Progress
+
+RECORDS_AT_ONCE = 2000
+"""Records, with their vectors, that are in memory at one time."""
+
+
+@dataclass(slots=True)
+class Carried:
+    """How much was written: records, and deleted ids and collections."""
+
+    records: int = 0
+    deleted: int = 0
+
+
+def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: Progress | None = None) -> Carried:
+    """Bring a replica from one commit of its primary to another.
+
+    Parameters
+    ----------
+    origin : Snapshot
+        The primary, as of the commit to be reached.
+    transaction : Transaction
+        Of the replica, which stands at ``since``.
+    since : int
+        A commit of the primary; 0 for a replica that is empty.
+    progress : callable, optional
+        Called with (records written, records of the primary).
+
+    Raises
+    ------
+    ReplicaError
+        The two do not add up afterwards: the replica did not stand at ``since``. The transaction must not commit.
+    """
+    carried = Carried()
+    _carry_deletions(origin, transaction, since, carried)
+    for name in set(transaction.collection_names()) - set(origin.collection_names()):
+        raise disagreement(name)
+    lanes = [origin.lane(name) for name in origin.collection_names()]
+    total = sum(lane.records for lane in lanes)
+    for lane in lanes:
+        target = _same_lane(lane, transaction)
+        _carry_identity(origin, transaction, lane)
+        for change in origin.changes(lane, since, at_once=RECORDS_AT_ONCE):
+            if change.in_place:
+                transaction.relabel(target, change.records)
+            else:
+                target = transaction.put(
+                    target, change.records, Vectors(change.vectors, lane.space), replace_existing=True
+                )
+            carried.records += len(change.records)
+            if progress is not None:
+                progress(carried.records, total)
+        _require_same(lane, transaction.lane(lane.name))
+    return carried
+
+
+def _carry_deletions(origin: Snapshot, transaction: Transaction, since: int, carried: Carried) -> None:
+    """Delete what was deleted since, in the order of the commits."""
+    if not transaction.collection_names():
+        return
+    ids: dict[str, list[str]] = defaultdict(list)
+    names = set(transaction.collection_names())
+    for deletion in origin.deletions_since(since):
+        if deletion.collection not in names:
+            continue
+        if deletion.id:
+            ids[deletion.collection].append(deletion.id)
+            if len(ids[deletion.collection]) >= RECORDS_AT_ONCE:
+                carried.deleted += transaction.delete(
+                    transaction.lane(deletion.collection), ids.pop(deletion.collection)
+                )
+        else:
+            ids.pop(deletion.collection, None)
+            names.remove(deletion.collection)
+            transaction.drop_collection(deletion.collection)
+            carried.deleted += 1
+    for name, listed in ids.items():
+        carried.deleted += transaction.delete(transaction.lane(name), listed)
+
+
+def _same_lane(lane: Lane, transaction: Transaction) -> Lane:
+    """Return the replica's lane for one of the primary's, made where it is missing.
+
+    Raises
+    ------
+    ReplicaError
+        There is one of another space or chunker under that name.
+    """
+    if lane.name not in transaction.collection_names():
+        return transaction.create_collection(lane.name, model=lane.model, space=lane.space, chunker=lane.chunker)
+    found = transaction.lane(lane.name)
+    if (found.space.id, found.chunker, found.model) != (lane.space.id, lane.chunker, lane.model):
+        raise disagreement(lane.name)
+    return found
+
+
+def _carry_identity(origin: Snapshot, transaction: Transaction, lane: Lane) -> None:
+    """Bring what tells whether a model is the right one: the canary of a space, and its projection."""
+    probes = origin.canary(lane.space)
+    if [_plain(probe) for probe in probes] != [_plain(probe) for probe in transaction.canary(lane.space)]:
+        transaction.put_canary(lane.space, probes)
+    if lane.space.projection:
+        with suppress(CorruptStoreError):  # an encoder of the user's own may keep it to itself: then neither has it
+            transaction.put_projection(lane.space.projection, origin.projection(lane.space.projection))
+
+
+def _plain(probe: Probe) -> tuple[str, str, str, bytes]:
+    return probe.role, probe.text, probe.runtime, probe.vector.tobytes()
+
+
+def _require_same(lane: Lane, copy: Lane) -> None:
+    """Refuse a replica whose sums are not the primary's."""
+    if _sums(lane) != _sums(copy):
+        raise disagreement(lane.name)
+
+
+def _sums(lane: Lane) -> tuple[int, int, int, int]:
+    return lane.records, lane.rows, lane.cut_records, lane.cut_chunks
+
+
+def disagreement(name: str) -> ReplicaError:
+    """Return the error of a replica that is not what its primary was."""
+    return ReplicaError(
+        f"Collection {name!r} of the replica is not what the primary's was at that commit: one of them was set back "
+        "or written to. Nothing was changed; resync copies the primary anew.",
+        where=name,
+    )
