@@ -16,7 +16,6 @@ import hashlib
 import json
 import os
 import re
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,6 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import record
+from contest import Contestant, told, turns
 from vicinal import models
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -77,43 +77,10 @@ def sentences(count: int, source: str) -> tuple[str, list[str]]:
     return name, [listed[place] for place in chosen]
 
 
-class Contestant:
-    """A worker process and what it measured."""
-
-    def __init__(self, kind: str, python: str, options: argparse.Namespace, texts: Path, folder: Path) -> None:
-        words = [python, str(WORKER), kind, options.cores, str(options.threads), str(texts), str(folder)]
-        self.kind = kind
-        self.rounds: list[dict[str, float]] = []
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.versions = self._answer()["versions"]
-
-    def order(self, words: str) -> dict[str, Any]:
-        """Give an order and return the answer."""
-        if self._process.stdin is None:
-            raise RuntimeError("the worker has no input")
-        self._process.stdin.write(words + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError(f"the contestant {self.kind} ended with {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-
-def told(values: list[float], digits: int = 3) -> dict[str, float]:
-    """Return the median and the spread."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
+def contestant(kind: str, python: str, options: argparse.Namespace, texts: Path, folder: Path) -> Contestant:
+    """Return a started worker."""
+    words = [python, str(WORKER), kind, options.cores, str(options.threads), str(texts), str(folder)]
+    return Contestant(kind, words)
 
 
 def first_vector(python: str, kind: str, folder: Path, cores: str, rounds: int) -> dict[str, float]:
@@ -132,16 +99,15 @@ def race(contestants: list[Contestant], rounds: int) -> None:
     """Let the contestants take turns."""
     for one in contestants:
         one.order("warm")
-    for number in range(rounds):
-        for one in contestants if number % 2 == 0 else contestants[::-1]:
-            one.rounds.append(one.order("run"))
+    for one in turns(contestants, rounds):
+        one.rounds.append(one.order("run"))
 
 
 def cosines(contestants: list[Contestant], place: Path) -> dict[str, float]:
     """Return how near the vectors of both are to one another."""
     for one in contestants:
-        one.order(f"save {place / one.kind}.npy")
-    ours, theirs = (np.load(place / f"{one.kind}.npy").astype(np.float64) for one in contestants)
+        one.order(f"save {place / one.name}.npy")
+    ours, theirs = (np.load(place / f"{one.name}.npy").astype(np.float64) for one in contestants)
     cosine = (ours * theirs).sum(axis=1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(theirs, axis=1)
     return {"min": round(float(cosine.min()), 8), "mean": round(float(cosine.mean()), 8)}
 
@@ -149,7 +115,7 @@ def cosines(contestants: list[Contestant], place: Path) -> dict[str, float]:
 def figures(one: Contestant, count: int, tokens: int) -> dict[str, Any]:
     """Return what one contestant reached, by wall time; processor time stands beside it."""
     return {
-        "versions": one.versions,
+        "versions": one.about["versions"],
         "sentences_per_s": told([count / r["wall_s"] for r in one.rounds], 1),
         "tokens_per_s": told([tokens / r["wall_s"] for r in one.rounds], 0),
         "wall_s": told([r["wall_s"] for r in one.rounds]),
@@ -195,12 +161,12 @@ def main() -> None:
         folder = folder_for_both(place)
         (place / "texts.json").write_text(json.dumps(texts))
         pythons = {"vicinal": sys.executable} | ({"reference": chosen.reference} if chosen.reference else {})
-        entrants = [Contestant(kind, python, chosen, place / "texts.json", folder) for kind, python in pythons.items()]
+        entrants = [contestant(kind, python, chosen, place / "texts.json", folder) for kind, python in pythons.items()]
         race(entrants, chosen.rounds)
         from vicinal import encode  # noqa: PLC0415 - loads the runtime, which the race should not share memory with
 
         tokens = int(encode.load("minilm").count_tokens(texts).clip(max=256).sum())
-        said: dict[str, Any] = {one.kind: figures(one, len(texts), tokens) for one in entrants}
+        said: dict[str, Any] = {one.name: figures(one, len(texts), tokens) for one in entrants}
         if chosen.reference:
             pairs = list(zip(*(one.rounds for one in entrants), strict=True))
             said["throughput_ratio"] = {

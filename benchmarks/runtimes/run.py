@@ -13,8 +13,6 @@ import argparse
 import json
 import os
 import re
-import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -25,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import record
+from contest import Contestant, told, turns
 from vicinal.models import runtimes
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -48,56 +47,24 @@ def sentences(count: int) -> tuple[str, list[str]]:
     return name, [found[place] for place in chosen]
 
 
-class Contestant:
-    """A worker process and what it measured."""
+class Racer(Contestant):
+    """A runtime in a process of its own; ``alone`` is whether it has one thread, as those that are compared have."""
 
     def __init__(self, runtime: str, cores: str, threads: int, texts: Path) -> None:
-        words = [sys.executable, str(WORKER), runtime, cores, str(threads), str(texts)]
-        self.name = runtime if threads == 1 else f"{runtime}, {threads} threads"
         self.alone = threads == 1
-        self.rounds: list[dict[str, float]] = []
-        self._process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.about = self._answer()
-
-    def order(self, words: str) -> dict[str, Any]:
-        """Give an order and return the answer."""
-        if self._process.stdin is None:
-            raise RuntimeError("the worker has no input")
-        self._process.stdin.write(words + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, Any]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError(f"the contestant {self.name} ended with {self._process.wait()}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
+        name = runtime if self.alone else f"{runtime}, {threads} threads"
+        super().__init__(name, [sys.executable, str(WORKER), runtime, cores, str(threads), str(texts)])
 
 
-def told(values: list[float], digits: int = 3) -> dict[str, float]:
-    """Return the median and the spread."""
-    return {
-        "median": round(statistics.median(values), digits),
-        "min": round(min(values), digits),
-        "max": round(max(values), digits),
-    }
-
-
-def race(entrants: list[Contestant], rounds: int) -> None:
+def race(entrants: list[Racer], rounds: int) -> None:
     """Let the contestants take turns."""
     for one in entrants:
         one.order("warm")
-    for number in range(rounds):
-        for one in entrants if number % 2 == 0 else entrants[::-1]:
-            one.rounds.append(one.order("run") | (one.order("one") if one.alone else {}))
+    for one in turns(entrants, rounds):
+        one.rounds.append(one.order("run") | (one.order("one") if one.alone else {}))
 
 
-def cosine(one: Contestant, first: Contestant, place: Path) -> dict[str, float]:
+def cosine(one: Racer, first: Racer, place: Path) -> dict[str, float]:
     """Return how near its vectors are to those of the first contestant."""
     arrays = []
     for number, each in enumerate((one, first)):
@@ -108,7 +75,7 @@ def cosine(one: Contestant, first: Contestant, place: Path) -> dict[str, float]:
     return {"min": round(float(found.min()), 7), "mean": round(float(found.mean()), 7)}
 
 
-def figures(one: Contestant, first: Contestant, count: int, place: Path) -> dict[str, Any]:
+def figures(one: Racer, first: Racer, count: int, place: Path) -> dict[str, Any]:
     """Return what one contestant reached."""
     said = {
         "runtime": one.about["runtime"],
@@ -149,7 +116,7 @@ def main() -> None:
         (place / "texts.json").write_text(json.dumps(texts))
         kinds = [(chosen.cores, 1), *([("0,1", 2)] if chosen.scaling else [])]
         entrants = [
-            Contestant(runtime, cores, threads, place / "texts.json")
+            Racer(runtime, cores, threads, place / "texts.json")
             for cores, threads in kinds
             for runtime in chosen.runtimes.split(",")
         ]

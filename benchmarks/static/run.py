@@ -18,7 +18,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -27,6 +26,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from contest import Contestant, told, turns
 
 TOKENS, DIM = 30_522, 256
 WORDS = 10
@@ -96,10 +99,11 @@ def work(kind: str, folder: str, texts_path: str, cores: str, threads: int) -> N
         print(json.dumps({"wall_s": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}), flush=True)
 
 
-class Contestant:
-    """A worker process and what it measured."""
+class Racer(Contestant):
+    """An encoder in a process of its own."""
 
     def __init__(self, kind: str, python: str, given: argparse.Namespace, place: Path) -> None:
+        self.texts = given.texts // (MINILM_SHARE if kind == "minilm" else 1)
         paths = [str(place / "model"), str(place / "texts.json")]
         environment = {
             **os.environ,
@@ -109,59 +113,32 @@ class Contestant:
             "TOKENIZERS_PARALLELISM": "true" if given.threads > 1 else "false",
         }
         words = [python, __file__, "--worker", kind, *paths, given.cores, str(given.threads)]
-        self.kind = kind
-        self.texts = given.texts // (MINILM_SHARE if kind == "minilm" else 1)
-        self.rounds: list[dict[str, float]] = []
-        self._process = subprocess.Popen(
-            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-        self.load_s = self._answer()["load_s"]
-
-    def order(self, words: str) -> dict[str, float]:
-        """Give an order and return the answer."""
-        if self._process.stdin is None:
-            raise RuntimeError("the worker has no input")
-        self._process.stdin.write(words + "\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def _answer(self) -> dict[str, float]:
-        line = self._process.stdout.readline() if self._process.stdout else ""
-        if not line:
-            raise RuntimeError(f"the contestant {self.kind} ended with {self._process.wait()}")
-        answer: dict[str, float] = json.loads(line)
-        return answer
+        super().__init__(kind, words, environment)
 
     def figures(self) -> dict[str, Any]:
         """Return texts a second, the first pass apart."""
         speeds = [self.texts / one["wall_s"] for one in self.rounds[1:]]
         by_processor = [self.texts / one["cpu_s"] for one in self.rounds[1:]]
         return {
-            "load_s": round(self.load_s, 3),
+            "load_s": round(self.about["load_s"], 3),
             "first_pass": round(self.texts / self.rounds[0]["wall_s"]),
-            "texts_per_s": {"median": round(statistics.median(speeds)), "min": round(min(speeds)), "max": round(max(speeds))},
+            "texts_per_s": {name: round(value) for name, value in told(speeds).items()},
             "texts_per_cpu_s": round(statistics.median(by_processor)),
         }  # fmt: skip
 
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
 
-
-def compared(racers: list[Contestant], place: Path) -> dict[str, Any]:
+def compared(racers: list[Racer], place: Path) -> dict[str, Any]:
     """Return how many times as fast Vicinal is, round by round, and the least cosine to Model2Vec's vectors."""
     ours, *others = racers
     said: dict[str, Any] = {}
     for other in others:
         pairs = zip(ours.rounds[1:], other.rounds[1:], strict=True)
         ratios = [theirs["wall_s"] / other.texts / (mine["wall_s"] / ours.texts) for mine, theirs in pairs]
-        said[f"times_{other.kind}"] = {
-            "median": round(statistics.median(ratios), 1), "min": round(min(ratios), 1), "max": round(max(ratios), 1),
-        }  # fmt: skip
-        if other.kind == "model2vec":
+        said[f"times_{other.name}"] = told(ratios, 1)
+        if other.name == "model2vec":
             for one in (ours, other):
-                one.order(f"save {place / one.kind}.npy")
-            mine, theirs = (np.load(place / f"{one.kind}.npy") for one in (ours, other))
+                one.order(f"save {place / one.name}.npy")
+            mine, theirs = (np.load(place / f"{one.name}.npy") for one in (ours, other))
             said["least_cosine"] = float((mine * theirs).sum(axis=1).min())
     return said
 
@@ -176,7 +153,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dry", action="store_true", help="keep no result")
     given = parser.parse_args()
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     import record  # noqa: PLC0415 - a contestant's interpreter need not have it
 
     source, texts = texts_of(given.texts)
@@ -187,11 +163,10 @@ def main() -> None:
         pythons = {"vicinal": sys.executable, "minilm": sys.executable}
         if given.reference:
             pythons["model2vec"] = given.reference
-        racers = [Contestant(kind, python, given, place) for kind, python in pythons.items()]
-        for number in range(given.rounds + 1):
-            for one in racers if number % 2 == 0 else racers[::-1]:
-                one.rounds.append(one.order("run"))
-        said = {**{one.kind: one.figures() for one in racers}, **compared(racers, place)}
+        racers = [Racer(kind, python, given, place) for kind, python in pythons.items()]
+        for one in turns(racers, given.rounds + 1):
+            one.rounds.append(one.order("run"))
+        said = {**{one.name: one.figures() for one in racers}, **compared(racers, place)}
         for one in racers:
             one.close()
     parameters = {
