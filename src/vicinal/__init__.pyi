@@ -1,6 +1,8 @@
 from vicinal import errors as errors
 from vicinal import identity as identity
 from vicinal import models as models
+from vicinal import replica as replica
+from vicinal import snapshots as snapshots
 from vicinal import testing as testing
 from vicinal import train as train
 from vicinal.collection import Collection as Collection

@@ -6,49 +6,52 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from vicinal import encode
-from vicinal._arrays import is_encodable, one_of, whole_number
+from vicinal._arrays import is_encodable, one_of, texts_list, whole_number
 from vicinal.chunk import Chunker, sentences
-from vicinal.errors import DtypeError, ModelNotFoundError, RangeError, ReadOnlyError, RecordNotFoundError, ShapeError
-from vicinal.index import ExactIndex
+from vicinal.errors import (
+    DtypeError,
+    InputError,
+    ModelNotFoundError,
+    RangeError,
+    ReadOnlyError,
+    RecordNotFoundError,
+    ReplicaError,
+    ShapeError,
+)
+from vicinal.exchange import ExportReport, ImportReport, import_vectors, read_vectors, write_vectors
+from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import WHOLE, Sources, canary, fit, prepare, project_collection, projection_of, sync
+from vicinal.lifecycle.derived import Upkeep, derived_of
+from vicinal.lifecycle.health import Health, examine
 from vicinal.lifecycle.ingest import cut_up, new_record
-from vicinal.lifecycle.records import checked_id, documents_of
-from vicinal.search import Candidate, Columns, compile_filter, nearest
+from vicinal.lifecycle.question import Found, Question, ask, delete_where, recall_setting
+from vicinal.lifecycle.records import changes_of, checked_id, documents_of
+from vicinal.search import compile_filter
 from vicinal.space import Encoder, Space, Vectors, mapping_of
-from vicinal.store import Lane, LaneView, Snapshot, Store
+from vicinal.store import Store
+from vicinal.transfer import batches_of, take_in
 from vicinal.types import (
     Chunk,
     Document,
-    Fields,
     Hit,
     Hits,
-    Mask,
     Progress,
     Record,
-    Rows,
     SyncProgress,
     SyncReport,
     Where,
 )
 
 MAX_K = 100_000
+DEFAULT_RECALL = 0.98
 PROJECTIONS = ("pca", "rotation", "common")
-
-
-@dataclass(frozen=True, slots=True)
-class _Sorted:
-    """The fields of a collection by column, and whose each row is, as of one commit."""
-
-    sequence: int
-    columns: Columns
-    owner: Rows
 
 
 class Collection:
@@ -75,12 +78,14 @@ class Collection:
         self._is_proven = proven
         self._guard = threading.RLock()
         self._loaded: Encoder | None = None
-        self._sorted: _Sorted | None = None
         with store.snapshot() as snapshot:
             lane = snapshot.lane(name)
+            kept_recall = snapshot.setting(recall_setting(lane.collection))
+        self.recall = float(kept_recall) if kept_recall else DEFAULT_RECALL
         self.space: Space = lane.space
         self.model: str = lane.model
         self._chunker_id = lane.chunker
+        self._number = lane.collection
         if encoder is not None:
             self.space.require(encoder.space, what=f"the encoder given for collection {name!r}")
 
@@ -122,7 +127,7 @@ class Collection:
         if not (self._is_proven and probes):  # else it has just made this collection, and its canary
             found = canary.settle(self._store, encoder, collection=self.name)
             if not probes and not self._store.read_only:
-                with suppress(ReadOnlyError), self._store.write() as transaction:
+                with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
                     transaction.put_canary(self.space, found)
             probes = found
         return encode.cached(encoder, proof=canary.proof_of(probes, self.space)) if self.model else encoder
@@ -140,10 +145,25 @@ class Collection:
         """What cuts documents up, or None where each document is one chunk."""
         return None if self._chunker_id == WHOLE else Chunker.from_id(self._chunker_id)
 
+    def keep_recall(self, recall: float) -> None:
+        """Set the recall of searches that say none, for all who open this collection from now on.
+
+        Raises
+        ------
+        DtypeError, RangeError
+            It is no number above 0 and at most 1.
+        ReadOnlyError
+            The database was opened for reading.
+        """
+        checked = checked_recall(recall)
+        with self._store.write() as transaction:
+            transaction.put_setting(recall_setting(self._number), repr(checked))
+        self.recall = checked
+
     def __len__(self) -> int:
         """Return how many records there are."""
         with self._store.snapshot() as snapshot:
-            return snapshot.counts(snapshot.lane(self.name))["records"]
+            return snapshot.lane(self.name).records
 
     def __contains__(self, record_id: object) -> bool:
         """Return whether a record of that id is stored."""
@@ -151,7 +171,7 @@ class Collection:
             return (
                 isinstance(record_id, str)
                 and is_encodable(record_id)
-                and bool(snapshot.ledger(snapshot.lane(self.name), [record_id]))
+                and snapshot.has(snapshot.lane(self.name), record_id)
             )
 
     def __repr__(self) -> str:
@@ -244,18 +264,69 @@ class Collection:
                 )
         return chunks
 
-    def delete(self, ids: Iterable[str]) -> int:
-        """Delete records by id; return how many were there. An id that is not stored is no error."""
-        if isinstance(ids, str):
+    def delete(self, ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
+        """Delete records, and return how many were there.
+
+        Parameters
+        ----------
+        ids : iterable of str, optional
+            An id that is not stored is no error.
+        where : mapping, optional
+            In place of ids: all records that a filter lets through, as of the commit that deletes them.
+
+        Raises
+        ------
+        InputError
+            Neither or both were given, or one of them is wrong. Nothing is deleted.
+        """
+        if (ids is None) == (where is None):
+            raise InputError("Say which records: ids, or a filter by where; one of the two.", where="ids")
+        if where is not None:
+            return delete_where(self._store, self.name, compile_filter(where))
+        if isinstance(ids, str) or not isinstance(ids, Iterable):
             raise DtypeError(
-                "ids must be a list of strings, got one string; put it in a list.",
+                f"ids must be a list of strings, got one {type(ids).__name__}; put it in a list.",
                 expected="list[str]",
-                got="str",
+                got=type(ids).__name__,
                 where="ids",
             )
         wanted = [checked_id(one, f"ids[{place}]") for place, one in enumerate(ids)]
         with self._store.write() as transaction:
             return transaction.delete(transaction.lane(self.name), wanted)
+
+    def update(self, fields: Mapping[str, Mapping[str, Any]], *, replace: bool = False) -> int:
+        """Give records other fields; texts and vectors stay, and nothing is encoded. Visible and durable at once.
+
+        Parameters
+        ----------
+        fields : mapping of str to mapping
+            Id → fields.
+        replace : bool
+            Whether fields that are not named go. Otherwise they stay.
+
+        Returns
+        -------
+        int
+            How many records there were.
+
+        Raises
+        ------
+        RecordNotFoundError
+            An id is not stored. Nothing is changed.
+        InputError
+            A field is wrong. Nothing is changed.
+        """
+        changes = changes_of(fields)
+        with self._store.write() as transaction:
+            lane = transaction.lane(self.name)
+            missing = [one for one in changes if not transaction.has(lane, one)]
+            if missing:
+                raise RecordNotFoundError(
+                    f"{len(missing)} of the ids are not stored, {missing[0]!r} first; nothing was changed.",
+                    got=missing[0],
+                    where=self.name,
+                )
+            return transaction.set_fields(lane, changes, merge=not replace)
 
     def get(self, record_id: str) -> Record:
         """Return a record: its text, source, fields and the spans of its chunks.
@@ -314,7 +385,16 @@ class Collection:
         given = Sources(places=sources, base=self._base, text_field=text_field, id_field=id_field)
         return sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
 
-    def search(self, query: str | Vectors, *, k: int = 10, where: Where | None = None, highlight: bool = False) -> Hits:
+    def search(
+        self,
+        query: str | Vectors,
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        highlight: bool = False,
+        recall: float | None = None,
+        exact: bool = False,
+    ) -> Hits:
         """Return the k chunks nearest to a question.
 
         Parameters
@@ -327,41 +407,87 @@ class Collection:
             A filter over fields, applied before the vectors are compared: ``{"year": {"$gte": 2020}}``.
         highlight : bool
             Whether each hit says which of its sentences is nearest (encodes the sentences: some 10 ms a hit).
+        recall : float, 0 < recall <= 1, optional
+            The share of the true nearest that is wanted, on average over questions. Default: the collection's.
+        exact : bool
+            Compare every vector that the filter lets through, as ``recall=1``.
 
         Returns
         -------
         Hits
-            Best first; equal scores by id. Exact: ``complete`` is true.
+            Best first; equal scores by id. Scores are exact. ``complete`` is true where every vector was compared;
+            else ``recall_estimate`` is the share of the true nearest that was measured for such a search.
 
         Raises
         ------
         SpaceMismatchError
             The vector is of another space.
         InputError
-            ``k``, the question or the filter is wrong.
+            ``k``, the recall, the question or the filter is wrong.
         """
-        k = whole_number(k, "k", low=1, high=MAX_K)
-        condition = None if where is None else compile_filter(where)
+        question = self._question(k, where, recall, exact=exact)
         if isinstance(query, str) or highlight:
             _ = self.encoder  # loading a model is no part of a search: the clock starts behind it
         begun = time.perf_counter()
         vector = self._query_vector(query)
-        with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
-            view = self._store.view(snapshot, lane)
-            mask = view.alive
-            if condition is not None:
-                ordered = self._columns(snapshot, lane)
-                mask = mask & ordered.columns.rows(condition.mask(ordered.columns), ordered.owner)
-            items = _hits(snapshot, lane, view, vector, k, mask)
-        if highlight and items:
-            items = self._highlighted(vector, items)
-        took_ms = (time.perf_counter() - begun) * 1000
+        found = ask(self._store, self.name, vector, question)[0]
+        if highlight and found.items:
+            found = replace(found, items=self._highlighted(vector, found.items))
+        return self._hits(found, (time.perf_counter() - begun) * 1000)
+
+    def search_many(
+        self,
+        queries: Sequence[str] | Vectors,
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+    ) -> list[Hits]:
+        """Return the hits of each of several questions; they share the work, and are faster than one by one.
+
+        Parameters
+        ----------
+        queries : list of str, or Vectors of shape (Q, D)
+            Q may be 0.
+        k, where, recall, exact
+            As ``search``.
+
+        Returns
+        -------
+        list of Hits
+            In the order of the questions. ``took_ms`` is an equal share of the time of all.
+        """
+        question = self._question(k, where, recall, exact=exact)
+        if not isinstance(queries, Vectors):
+            listed = texts_list(queries)
+            for place, text in enumerate(listed):
+                if not text.strip():
+                    raise RangeError(f"queries[{place}] is empty.", where=f"queries[{place}]")
+            _ = self.encoder
+            begun = time.perf_counter()
+            queries = self.encoder.encode_queries(listed)
+        else:
+            begun = time.perf_counter()
+            self.space.require(queries.space, what="the query vectors")
+        found = ask(self._store, self.name, queries, question) if len(queries) else []
+        took_ms = (time.perf_counter() - begun) * 1000 / max(1, len(found))
+        return [self._hits(one, took_ms) for one in found]
+
+    def _question(self, k: int, where: Where | None, recall: float | None, *, exact: bool) -> Question:
+        """Return what was asked, checked."""
+        return Question(
+            k=whole_number(k, "k", low=1, high=MAX_K),
+            condition=None if where is None else compile_filter(where),
+            recall=1.0 if exact else checked_recall(self.recall if recall is None else recall),
+        )
+
+    def _hits(self, found: Found, took_ms: float) -> Hits:
         return Hits(
-            items=tuple(items),
-            complete=True,
-            recall_estimate=1.0,
-            work=int(mask.sum()),
+            items=tuple(found.items),
+            complete=found.recall_estimate >= 1,
+            recall_estimate=found.recall_estimate,
+            work=found.work,
             space=self.space.id,
             took_ms=took_ms,
             score_kind=self.space.metric,
@@ -386,14 +512,6 @@ class Collection:
             raise RangeError("The query is empty.", where="query")
         return self.encoder.encode_queries([query])
 
-    def _columns(self, snapshot: Snapshot, lane: Lane) -> _Sorted:
-        """Return the fields by column, kept from the last search where nothing was written since."""
-        kept = self._sorted
-        if kept is None or kept.sequence != snapshot.sequence:
-            columns, owner = Columns.of(snapshot.fields(lane)), snapshot.record_of_row(lane)
-            kept = self._sorted = _Sorted(snapshot.sequence, columns, owner)
-        return kept
-
     def _highlighted(self, vector: Vectors, items: Sequence[Hit]) -> list[Hit]:
         """Mark in each hit the sentence that is nearest to the question."""
         spans = [sentences(hit.text) or [(0, len(hit.text))] for hit in items]
@@ -405,6 +523,90 @@ class Collection:
             first += len(part)
             marked.append(replace(hit, best=(hit.start + start, hit.start + end)))
         return marked
+
+    def import_vectors(
+        self,
+        path: str | Path,
+        *,
+        space: Space | Encoder | None = None,
+        format: str | None = None,  # noqa: A002 - the word of users
+        ids: Sequence[str] | Path | None = None,
+        start: int = 0,
+        progress: Progress | None = None,
+    ) -> ImportReport:
+        """Store the vectors of a file as records, in place of those of the same ids.
+
+        Parameters
+        ----------
+        path : path
+            A file of NumPy (.npy, .npz), Parquet, TEXMEX (.fvecs, .bvecs, .ivecs) or FAISS (.faiss, .index), or a folder
+            that ``export`` made.
+        space : Space or Encoder
+            What made the vectors. It must be told, unless the folder says it, and must be this collection's space.
+        format : str, optional
+            Where the ending does not say it.
+        ids : list of str, or path of a file with one a line, optional
+            Default: those in the file, else the rows' numbers.
+        start : int, 0 <= start
+            The row to go on at after an interruption: what was committed stays.
+        progress : callable, optional
+            Called with (rows done, rows).
+
+        Raises
+        ------
+        SpaceMismatchError
+            The vectors are of another space than the collection. Nothing is written.
+        InputError
+            The file is damaged, or a vector is not finite or has not the length that the space says.
+            What was committed before stays; the message names the row.
+        """
+        source = read_vectors(path, format=format, ids=ids)
+        if space is None:
+            space = source.space
+        if space is None:
+            raise InputError(
+                "The space of the vectors must be told: a file of numbers does not say which model made them. "
+                "Pass the encoder that did, or its space.",
+                where="space",
+            )
+        told = space if isinstance(space, Space) else space.space
+        self.space.require(told, what=f"the vectors of {Path(path).name}")
+        return import_vectors(
+            source,
+            told,
+            lambda batch: take_in(self._store, self.name, batch, told),
+            first_row=start,
+            progress=progress,
+        )
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        format: str = "npy",  # noqa: A002 - the word of users
+        progress: Progress | None = None,
+    ) -> ExportReport:
+        """Write all chunks with their vectors to a new folder, as of one commit, and the space beside them.
+
+        Parameters
+        ----------
+        path : path
+            The folder; it must not be there yet. It appears whole, or not at all.
+        format : {"npy", "parquet", "fvecs", "faiss"}
+        progress : callable, optional
+            Called with (chunks done, chunks).
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is something at the path.
+        StoreError
+            The disk refused; nothing is left behind.
+        """
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+            batches = batches_of(snapshot, lane)
+            return write_vectors(path, batches, self.space, format, progress=progress, total=lane.rows)
 
     def project(
         self, target: str, *, dim: int | None = None, kind: str = "pca", seed: int = 0, progress: Progress | None = None
@@ -443,12 +645,56 @@ class Collection:
         project_collection(self._store, self.name, target, projection, encoder=encoder, progress=progress)
         return Collection(self._store, target, base=self._base, encoder=encoder, runtime=self._runtime, proven=True)
 
+    def compact(self, *, only_due: bool = False, progress: Progress | None = None) -> Upkeep:
+        """Give back the room of what was deleted, build the index anew, measure it, and save it for the next process.
+
+        The program does this by itself, in the background, when it pays. Readers and writers go on meanwhile;
+        interrupted at any time, nothing is lost.
+
+        Parameters
+        ----------
+        only_due : bool
+            Do nothing where the program itself would not.
+        progress : callable, optional
+            Called with (steps done, steps to do) of each stage.
+
+        Raises
+        ------
+        ReadOnlyError, NoSpaceLeftError, StoreError
+            The disk refused.
+        """
+        derived = derived_of(self._store, self.name)
+        return Upkeep() if only_due and not derived.is_due() else derived.upkeep(progress=progress)
+
+    def doctor(self, *, samples: int = 200, recall: float | None = None, progress: Progress | None = None) -> Health:
+        """Measure the recall of searches as they are answered now, against exact ones, and say what should be done.
+
+        Parameters
+        ----------
+        samples : int, 1 <= samples <= 100,000
+            How many questions are made of stored vectors. Cost: one exact search each.
+        recall : float, optional
+            As in ``search``.
+        progress : callable, optional
+            Called with (steps done, steps to do).
+
+        Warns
+        -----
+        RecallWarning
+            Less is found than was asked for, beyond what the sampling explains.
+        """
+        asked = checked_recall(self.recall if recall is None else recall)
+        samples = whole_number(samples, "samples", low=1, high=MAX_K)
+        return examine(self._store, self.name, asked=asked, samples=samples, progress=progress)
+
     def info(self) -> dict[str, Any]:
-        """Return what the collection is: model, space, counts, and its last commit."""
+        """Return what the collection is: model, space, counts, bytes, its index, and its last commit."""
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             counts = snapshot.counts(lane)
             stored_bytes = sum(segment.committed_bytes for segment in snapshot.segments(lane))
+            free_bytes = snapshot.free_bytes()
+            index = derived_of(self._store, self.name).index(snapshot, lane, self._store.view(snapshot, lane)).info()
         return {
             "name": self.name,
             "model": self.model,
@@ -456,36 +702,8 @@ class Collection:
             "chunker": self._chunker_id,
             **counts,
             "vector_bytes": stored_bytes,
+            "free_bytes": free_bytes,
+            "recall": self.recall,
+            "index": index,
             "sequence": snapshot.sequence,
         }
-
-
-def _hits(snapshot: Snapshot, lane: Lane, view: LaneView, vector: Vectors, k: int, mask: Mask) -> list[Hit]:
-    """Return the nearest chunks with their texts, exact, equal scores by id and place."""
-    if not mask.any():
-        return []
-    found: dict[int, tuple[Record, int, int]] = {}
-
-    def order(rows: Sequence[int]) -> dict[int, tuple[str, int]]:
-        chunks = snapshot.chunks_at(lane, rows)
-        records = snapshot.records_at(sorted({chunk.record for chunk in chunks.values()}))
-        found.update({row: (records[chunk.record], chunk.start, chunk.end) for row, chunk in chunks.items()})
-        return {row: (record.id, start) for row, (record, start, _) in found.items()}
-
-    index = ExactIndex(view.parts, lane.space)
-    candidates = nearest(index, vector, k=k, mask=mask, order=order)
-    return [_hit(candidate, *found[candidate.row]) for candidate in candidates]
-
-
-def _hit(candidate: Candidate, record: Record, start: int, end: int) -> Hit:
-    fields: Fields = record.fields
-    return Hit(
-        id=record.id,
-        score=candidate.score,
-        text=record.text[start:end],
-        source=record.source or record.id,
-        start=start,
-        end=end,
-        line=record.text.count("\n", 0, start) + 1,
-        fields=fields,
-    )

@@ -13,10 +13,12 @@ from vicinal.collection import Collection
 from vicinal.config import database_path
 from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
 from vicinal.lifecycle import WHOLE, canary, projection_of
+from vicinal.lifecycle.derived import stop_upkeep
 from vicinal.lifecycle.records import checked_id
+from vicinal.lifecycle.snapshots import Taken, take
 from vicinal.space import Encoder, Space
 from vicinal.store import Store
-from vicinal.types import Overflow
+from vicinal.types import Overflow, Progress
 
 FOLDER_NAME = ".vicinal"
 DEFAULT_MODEL = "minilm"
@@ -108,6 +110,7 @@ class Database:
         model: str | Encoder | None = None,
         overflow: Overflow | None = None,
         runtime: str | None = None,
+        recall: float | None = None,
         create: bool = True,
     ) -> Collection:
         """Return a collection; it is made on first use, its space pinned from then on.
@@ -125,6 +128,9 @@ class Database:
             refused, or cut and counted. For one that exists it must be the collection's.
         runtime : str, optional
             What runs the network when the collection loads its model by name; see ``vicinal.load``.
+        recall : float, 0 < recall <= 1, optional
+            The share of the true nearest that searches are to find when they do not say, kept in the database;
+            ``Collection.keep_recall`` changes it. 0.98 for a new collection by default; 1 compares every vector.
         create : bool
             Whether to make it when it is not there.
 
@@ -145,7 +151,16 @@ class Database:
         if model is not None and not isinstance(model, str):
             model = encode.uncached(model)  # its canary asks the model, not the cache
         if create and name not in self.collections():
-            return self._create(name, model, overflow, runtime)
+            found = self._create(name, model, overflow, runtime)
+        else:
+            found = self._existing(name, model, overflow, runtime)
+        if recall is not None and recall != found.recall:
+            found.keep_recall(recall)
+        return found
+
+    def _existing(
+        self, name: str, model: str | Encoder | None, overflow: Overflow | None, runtime: str | None
+    ) -> Collection:
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(name)
         if overflow is not None and overflow != lane.space.overflow:
@@ -204,6 +219,37 @@ class Database:
                     transaction.put_projection(projection.digest, projection.to_bytes())
         return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime, proven=made)
 
+    def drop(self, name: str) -> int:
+        """Delete a collection with all that is in it; return how many records that were.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            It is not there.
+        """
+        with self._store.write() as transaction:
+            return transaction.drop_collection(checked_id(name, "name"))
+
+    def snapshot(self, place: str | Path, *, progress: Progress | None = None) -> Taken:
+        """Write a snapshot of the database to a place; readers and writers go on meanwhile.
+
+        Parameters
+        ----------
+        place : str or Path
+            A folder, or the URL of an object store: ``s3://``, ``gs://``, ``az://``. One place holds one database.
+            What it has already is not written again.
+        progress : callable, optional
+            Called with (bytes done, bytes of the snapshot).
+
+        Raises
+        ------
+        ConflictError
+            The place holds another database, or another history of this one.
+        StoreError, RemoteError
+            The disk or the object store refused. There is no snapshot then, and nothing is harmed.
+        """
+        return take(self._store, place, progress=progress)
+
     def info(self) -> dict[str, Any]:
         """Return what the database holds: its path, its bytes on disk, and what each collection is."""
         files = [file for file in self.path.rglob("*") if file.is_file()]
@@ -242,4 +288,5 @@ class Database:
 
     def close(self) -> None:
         """Close the database; what was written is durable already. Closing twice is no error."""
+        stop_upkeep(self._store)
         self._store.close()

@@ -228,7 +228,8 @@ def test_every_command_has_help_and_json() -> None:
     """Each command tells what it does and has --json."""
     group = typer.main.get_command(app)
     commands = dict(group.commands)
-    commands |= {f"models {name}": one for name, one in commands.pop("models").commands.items()}
+    for folder in [name for name, one in commands.items() if hasattr(one, "commands")]:
+        commands |= {f"{folder} {name}": one for name, one in commands.pop(folder).commands.items()}
     for name, command in commands.items():
         assert command.help, name
         assert any("--json" in parameter.opts for parameter in command.params), name

@@ -22,7 +22,6 @@ ALLOWED = {
     "Encoder.count_tokens": "a verb: it counts; how many hits are asked for is k",
     "FunctionEncoder.count_tokens": "the same",
     "FunctionEncoder.__init__(count_tokens)": "the same, given by the user",
-    "Hits.recall_estimate": "the neighbour recall of this one answer; it has no k of its own",
 }
 
 

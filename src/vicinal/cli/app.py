@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from vicinal import __version__
-from vicinal.cli import demo, distill, index, info, models, project, search
+from vicinal.cli import demo, distill, edit, exchange, index, info, maintain, models, project, replica, search, snapshot
 from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
 
@@ -31,10 +31,18 @@ app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("get")(search.get)
+app.command("delete")(edit.delete)
+app.command("update")(edit.update)
 app.command("info")(info.info)
+app.command("compact")(maintain.compact)
+app.command("doctor")(maintain.doctor)
 app.command("distill")(distill.distill)
+app.command("import")(exchange.import_vectors)
+app.command("export")(exchange.export)
 app.command("project")(project.project)
 app.add_typer(models.app, name="models")
+app.add_typer(replica.app, name="replica")
+app.add_typer(snapshot.app, name="snapshot")
 
 
 def _version(wanted: bool) -> None:

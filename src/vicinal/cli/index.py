@@ -145,7 +145,10 @@ def run(
             else:
                 bar.update(task, description=f"reading, {far.read} read")
 
-        return chosen.sync(*paths, text_field=text_field, id_field=id_field, progress=tell)
+        report = chosen.sync(*paths, text_field=text_field, id_field=id_field, progress=tell)
+        bar.update(task, description="building the index", completed=0, total=None)
+        chosen.compact(only_due=True, progress=lambda done, total: bar.update(task, completed=done, total=total))
+        return report
 
 
 def report_of(chosen: Collection, report: SyncReport, path: Path) -> dict[str, Any]:

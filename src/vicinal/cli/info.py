@@ -31,7 +31,7 @@ def show(said: dict[str, Any]) -> None:
 
 def table_of(collection: dict[str, Any]) -> Table:
     """Return a collection as a table of two columns."""
-    space = collection["space"]
+    space, index = collection["space"], collection["index"]
     table = Table(
         title=escape(collection["name"]),
         title_justify="left",
@@ -45,7 +45,11 @@ def table_of(collection: dict[str, Any]) -> Table:
     rows = {
         "records": f"{collection['records']}, in {collection['chunks']} passages",
         "cut texts": f"{collection['cut_records']}",
-        "vectors": f"{space['dim']} dimensions, {bytes_text(collection['vector_bytes'])}, {collection['dead_rows']} dead rows",
+        "vectors": f"{space['dim']} dimensions, {bytes_text(collection['vector_bytes'])}",
+        "vacuum": f"{collection['dead_rows']} dead rows, {bytes_text(collection['dead_bytes'] + collection['free_bytes'])} "
+        "that vicinal compact gives back",
+        "index": _index_text(index),
+        "recall": f"{collection['recall']:g} where a search does not say",
         "model": collection["model"] or "an encoder of the program's own",
         "space": space["id"],
         "weights": f"sha256 {space['weights']}",
@@ -55,3 +59,13 @@ def table_of(collection: dict[str, Any]) -> Table:
     for name, value in rows.items():
         table.add_row(name, escape(value))
     return table
+
+
+def _index_text(index: dict[str, Any]) -> str:
+    if index["kind"] == "exact":
+        return "none is needed: every vector is compared"
+    cells = f" in {index['cells']} cells" if index["cells"] else ""
+    measured = (
+        f"measured with {index['calibrated_queries']} questions" if index["calibrated_queries"] else "not measured"
+    )
+    return f"{index['coded_rows']} rows{cells}, {bytes_text(index['hot_bytes'])} hot, {index['waiting_rows']} rows wait, {measured}"

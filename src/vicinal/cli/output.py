@@ -69,9 +69,9 @@ def opened(path: Path | None, *, read_only: bool = True) -> Iterator[Database]:
 
 
 @contextmanager
-def opened_collection(path: Path | None, name: str | None) -> Iterator[Collection]:
-    """Open the collection that a command means, for reading."""
-    with opened(path) as db:
+def opened_collection(path: Path | None, name: str | None, *, read_only: bool = True) -> Iterator[Collection]:
+    """Open the collection that a command means, and close its database afterwards."""
+    with opened(path, read_only=read_only) as db:
         yield db.collection(name or db.default_collection(), create=False)
 
 

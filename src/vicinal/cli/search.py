@@ -42,11 +42,18 @@ def search(
         ),
     ] = None,
     highlight: Annotated[bool, typer.Option(help="Mark the sentence that is nearest to the question.")] = True,
+    recall: Annotated[
+        float | None,
+        typer.Option(help="The share of the true nearest that is wanted.", show_default="the collection's, 0.98"),
+    ] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the passages that are nearest in meaning to a question."""
     with opened_collection(db, collection) as chosen:
-        hits = chosen.search(query, k=k, where=parse_where(where or []), highlight=highlight)
+        hits = chosen.search(
+            query, k=k, where=parse_where(where or []), highlight=highlight, recall=recall, exact=exact
+        )
     if as_json:
         print_json(as_data(hits))
     else:
@@ -76,10 +83,10 @@ def _condition(text: str) -> dict[str, Any]:
     if found is None:
         raise InputError(f"--where must be like year>=2020, or a JSON object, got {text!r}.", got=text, where="where")
     name, sign, value = found.groups()
-    return {name: {OPERATOR[sign]: _value(value)}}
+    return {name: {OPERATOR[sign]: value_of(value)}}
 
 
-def _value(text: str) -> Any:  # noqa: ANN401 - a value of any field
+def value_of(text: str) -> Any:  # noqa: ANN401 - a value of any field
     """Return a number, boolean, null or quoted text as JSON has it; anything else is text."""
     try:
         return json.loads(text, parse_constant=lambda _: text)
@@ -112,9 +119,13 @@ def show(hits: Hits) -> None:
     if not hits:
         console.print("Nothing is stored that the filter lets through.")
     errors.print(
-        f"[dim]{len(hits)} of {hits.work} passages in {hits.took_ms:.0f} ms, {'exact' if hits.complete else 'approximate'}[/]",
+        f"[dim]{len(hits)} of {hits.work} compared in {hits.took_ms:.0f} ms, {_how(hits)}[/]",
         highlight=False,
     )
+
+
+def _how(hits: Hits) -> str:
+    return "exact" if hits.complete else f"approximate: {hits.recall_estimate:.3f} of the true nearest are expected"
 
 
 def _passage(hit: Hit) -> Text:

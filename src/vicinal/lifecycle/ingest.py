@@ -15,6 +15,9 @@ from vicinal.types import Chunk, Document, Progress
 WHOLE = "whole"
 """The chunker id of a lane in which each document is one chunk, and the encoder's overflow rule decides."""
 
+FIELDS = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
+"""How the fields of a record stand in what is digested of them: the same whatever their order."""
+
 DIGEST_BYTES = 16
 """128 bits: two texts of one user never meet by chance, and nobody gains by making them."""
 
@@ -34,7 +37,7 @@ def digest_of_text(document: Document) -> str:
 
 def digest_of_fields(document: Document) -> str:
     """Return the digest of what is stored beside the text: source and fields."""
-    return _digest(json.dumps([document.source, dict(document.fields)], sort_keys=True, ensure_ascii=False))
+    return _digest(FIELDS.encode([document.source, dict(document.fields)]))
 
 
 def _digest(text: str) -> str:

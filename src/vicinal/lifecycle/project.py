@@ -10,7 +10,7 @@ from vicinal.encode import Projection, apply, fit_common, fit_pca, random_rotati
 from vicinal.errors import RangeError
 from vicinal.lifecycle import canary
 from vicinal.space import Encoder, Space, Vectors
-from vicinal.store import Lane, LaneView, NewRecord, Snapshot, Store
+from vicinal.store import Lane, LaneView, NewRecord, Snapshot, Store, rows_of
 from vicinal.types import Floats, Progress, Rows
 
 FITTED_ROWS = 50_000
@@ -36,7 +36,7 @@ def fit(store: Store, collection: str, *, dim: int, kind: str, seed: int) -> Pro
         if kind == "rotation":
             return random_rotation(lane.space, dim, seed)
         view = store.view(snapshot, lane)
-        rows = np.nonzero(view.alive)[0]
+        rows = rows_of(view.alive)
         needed = 1 if kind == "common" else dim
         if len(rows) <= needed:
             raise RangeError(
@@ -109,18 +109,19 @@ def _batches(snapshot: Snapshot, lane: Lane, ids: Sequence[str]) -> Iterator[tup
     for start in range(0, len(ids), RECORDS_AT_ONCE):
         part = ids[start : start + RECORDS_AT_ONCE]
         stored, entries = snapshot.chunks_of(lane, part), snapshot.ledger(lane, part)
-        records, rows = [], []
+        records: list[NewRecord] = []
+        rows: list[int] = []
         for record_id in part:
-            record, chunks = stored[record_id]
-            entry = entries[record_id]
-            rows += [chunk.row for chunk in chunks]
+            found = stored[record_id]
+            record, entry = found.record, entries[record_id]
+            rows += found.rows
             records.append(
                 NewRecord(
                     id=record.id,
                     text=record.text,
                     source=record.source,
                     fields=record.fields,
-                    spans=tuple((chunk.start, chunk.end) for chunk in chunks),
+                    spans=record.spans,
                     chunker=entry.chunker,
                     origin=entry.origin,
                     text_digest=entry.text_digest,

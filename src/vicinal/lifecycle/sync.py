@@ -219,13 +219,12 @@ def _relabel(run: _Run, relabelled: Sequence[tuple[Document, LedgerEntry]], fixe
     with run.store.write() as transaction:
         lane = transaction.lane(run.collection)
         now = transaction.ledger(lane, [document.id for document, _ in relabelled])
-        for document, entry in relabelled:
-            if now.get(document.id) != entry:
-                continue  # another process wrote it meanwhile: the next run compares again
-            origin = document.source if fixed is None else fixed
-            transaction.relabel(
-                lane, new_record(document, (), chunker=entry.chunker, origin=origin, cut_chunks=entry.cut_chunks)
-            )
+        same = [  # what another process wrote meanwhile, the next run compares again
+            new_record(document, (), chunker=entry.chunker, origin=document.source if fixed is None else fixed)
+            for document, entry in relabelled
+            if now.get(document.id) == entry
+        ]
+        transaction.relabel(lane, same)
     run.committed += len(relabelled)
 
 

@@ -1,0 +1,307 @@
+"""What is made of a lane so that it answers fast: the index of its vectors and the columns of its fields.
+
+Neither is truth: both are made of the store, follow each commit, and are made again when they are lost. They lie in
+``index/<space>/<lane>/vectors`` and ``…/fields``, each a generation that is published whole.
+
+A commit is followed by whoever asks next, at the cost of what changed. What costs more than a moment (coding many rows,
+cells, calibration, compaction) is done in the background, and until it is done the rows are searched exactly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import weakref
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from vicinal import config
+from vicinal.errors import RangeError, VicinalError
+from vicinal.index import FunnelIndex
+from vicinal.search import Columns
+from vicinal.store import Lane, LaneView, Snapshot, Store
+from vicinal.store.format import BLOCK_ROWS
+from vicinal.types import Progress
+
+AT_ONCE = 16_384
+"""New rows that whoever asks codes at once, in less than 0.1 s; more of them are left to the background."""
+REST_S = 5.0
+REST_TIMES = 4
+"""The background rests after each run, so long at least and so many times as long as it ran: it takes a fifth of a core."""
+SPARSE_ROWS = 10_000
+"""Dead rows below which compaction does not pay."""
+SPARSE_SHARE = 0.25
+
+
+class _StoppedError(Exception):
+    """The store is closing: whatever is being built is given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upkeep:
+    """What a run of upkeep did."""
+
+    moved_rows: int = 0
+    freed_bytes: int = 0
+    indexed_rows: int = 0
+    took_s: float = 0.0
+
+
+class Derived:
+    """The index and the columns of one collection, kept in this process and followed from commit to commit.
+
+    Safe for many threads.
+    """
+
+    def __init__(self, store: Store, name: str) -> None:
+        self.name = name
+        self._store = store
+        self._guard = threading.RLock()
+        self._building = threading.Lock()
+        self._index: FunnelIndex | None = None
+        self._seen: LaneView | None = None
+        self._columns: Columns | None = None
+        self._columns_at = -1
+        self._background = _Background(f"vicinal upkeep of {name}")
+        weakref.finalize(self, self._background.stop)  # also at the end of the program, before the store is closed
+
+    def index(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex:
+        """Return the index as of a snapshot. Cost: what was written since the last call."""
+        with self._guard:
+            if self._index is not None and self._seen is view:
+                return self._index
+            known = self._index or self._opened(snapshot, lane, view) or FunnelIndex.build((), lane.space)
+            index = _followed(known, view)
+            if index.waiting_rows > AT_ONCE and self._index is not None:
+                newer = self._opened(snapshot, lane, view)  # another process may have built it meanwhile
+                index = index if newer is None else _followed(newer, view)
+            if self._seen is None or self._seen.sequence <= view.sequence:
+                self._index, self._seen = index, view
+        if index.stale(lane.rows) or _is_sparse(view, lane.rows):
+            self._start()
+        return index
+
+    def columns(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> Columns:
+        """Return the columns as of a snapshot. Cost: what was written since the last call."""
+        with self._guard:
+            if self._columns is not None and self._columns_at == snapshot.sequence:
+                return self._columns
+            since, columns = self._columns_at, self._columns
+            if columns is None or since > snapshot.sequence:
+                since, columns = self._opened_columns(snapshot, lane)
+            columns = columns.advanced(
+                view.next_row,
+                snapshot.fields_from(lane, columns.next_row),
+                snapshot.relabelled_since(lane, since) if since >= 0 else (),
+            )
+            self._columns, self._columns_at = columns, snapshot.sequence
+            return columns
+
+    def is_due(self) -> bool:
+        """Return whether upkeep pays: many rows are not coded, or the index or its measurement is out of date."""
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+            view = self._store.view(snapshot, lane)
+            index = self.index(snapshot, lane, view)
+        return bool(index.stale(lane.rows)) or _is_sparse(view, lane.rows)
+
+    def upkeep(self, *, progress: Progress | None = None, compact: bool = True) -> Upkeep:
+        """Compact what is sparse, build the index anew, measure it, and save both for the next process.
+
+        Parameters
+        ----------
+        progress : callable, optional
+            Called with (steps done, steps to do) of each stage.
+        compact : bool
+            Whether files with many dead rows are rewritten.
+
+        Raises
+        ------
+        ReadOnlyError, NoSpaceLeftError, StoreError
+            The disk refused; nothing is lost, and what was published before serves on.
+        """
+        begun = time.perf_counter()
+        with self._building:
+            moved, freed = self._compacted(progress) if compact and not self._store.read_only else (0, 0)
+            rows = self._rebuilt(progress)
+        return Upkeep(moved_rows=moved, freed_bytes=freed, indexed_rows=rows, took_s=time.perf_counter() - begun)
+
+    def _compacted(self, progress: Progress | None) -> tuple[int, int]:
+        done = self._store.compact(self.name, progress=progress)
+        return done.moved_rows, done.dropped_bytes
+
+    def _rebuilt(self, progress: Progress | None) -> int:
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+            view = self._store.view(snapshot, lane)
+            columns = self.columns(snapshot, lane, view).pruned(view.alive)
+            marks = _marks(snapshot, lane)
+        folder = None if self._store.read_only else self._folder(lane)
+        built = FunnelIndex.build(
+            view.parts,
+            lane.space,
+            alive=view.alive,
+            threads=config.threads(),
+            progress=progress,
+            folder=None if folder is None else folder / "vectors",
+            meta=marks,
+        )
+        built = built.with_calibration(built.calibrate(view.alive, threads=config.threads(), progress=progress))
+        if folder is not None and view.next_row:
+            columns.save(folder / "fields", {**marks, "sequence": view.sequence})
+        with self._guard:
+            self._index, self._seen = built, None
+        return built.coded_rows
+
+    def _opened(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex | None:
+        accepts = _accepts(_marks(snapshot, lane))
+        return FunnelIndex.open(self._folder(lane) / "vectors", view.parts, lane.space, accepts)
+
+    def _opened_columns(self, snapshot: Snapshot, lane: Lane) -> tuple[int, Columns]:
+        """Return the columns that were saved, with their commit; empty ones where none fit."""
+        belongs = _accepts(_marks(snapshot, lane))
+        sequence = -1
+
+        def accepts(meta: Mapping[str, Any]) -> bool:
+            nonlocal sequence
+            said = meta.get("sequence")
+            sequence = said if type(said) is int else -1
+            return belongs(meta) and 0 <= sequence <= snapshot.sequence
+
+        columns = Columns.open(self._folder(lane) / "fields", accepts)
+        if columns is None or columns.next_row > lane.next_row:
+            return -1, Columns.empty()
+        return sequence, columns
+
+    def _folder(self, lane: Lane) -> Path:
+        return self._store.folder / "index" / lane.space.id / str(lane.number)
+
+    def _start(self) -> None:
+        """Let the background run, unless it does, rests, or is not wanted."""
+        if config.maintenance():
+            self._background.start(self._run)
+
+    def _run(self) -> None:
+        """Keep up, and be silent where that cannot be: exact search answers all the same."""
+        with contextlib.suppress(_StoppedError, VicinalError):
+            self.upkeep(progress=self._background.look, compact=self._pays())
+
+    def _pays(self) -> bool:
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+            return _is_sparse(self._store.view(snapshot, lane), lane.rows)
+
+    def wait(self) -> None:
+        """Wait until the background has done what it began."""
+        self._background.wait()
+
+    def stop(self) -> None:
+        """Give up what the background does, for good: the store is closing."""
+        self._background.stop()
+
+
+class _Background:
+    """A thread that runs one task at a time, rests between them, and stops where the task looks."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._guard = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._rests_until = 0.0
+
+    def start(self, task: Callable[[], None]) -> None:
+        """Run a task, unless one runs or ran a moment ago."""
+        with self._guard:
+            runs = self._thread is not None and self._thread.is_alive()
+            if runs or self._stopped.is_set() or time.monotonic() < self._rests_until:
+                return
+            self._thread = threading.Thread(target=self._run, args=(task,), name=self._name, daemon=True)
+            self._thread.start()
+
+    def _run(self, task: Callable[[], None]) -> None:
+        begun = time.monotonic()
+        try:
+            task()
+        finally:
+            ended = time.monotonic()
+            self._rests_until = ended + max(REST_S, REST_TIMES * (ended - begun))
+
+    def look(self, _done: int, _total: int) -> None:
+        """Stop the task that calls this, if it is to stop."""
+        if self._stopped.is_set():
+            raise _StoppedError
+
+    def wait(self) -> None:
+        """Wait for the task that runs."""
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            thread.join()
+
+    def stop(self) -> None:
+        """Stop the task that runs, and let no other begin."""
+        self._stopped.set()
+        self.wait()
+
+
+def derived_of(store: Store, name: str) -> Derived:
+    """Return what is derived of a collection, the same for all who ask with the same open store."""
+    found = store.kept.get(name)
+    if not isinstance(found, Derived):
+        found = store.kept.setdefault(name, Derived(store, name))
+        assert isinstance(found, Derived)  # noqa: S101 - our own invariant: nothing else is kept by that name
+    return found
+
+
+def stop_upkeep(store: Store) -> None:
+    """Stop all that runs in the background of a store."""
+    for one in list(store.kept.values()):
+        if isinstance(one, Derived):
+            one.stop()
+
+
+def _followed(index: FunnelIndex, view: LaneView) -> FunnelIndex:
+    """Return the index with the rows of a view; small additions are coded, large ones wait and are searched exactly."""
+    try:
+        return index.extended(view.parts, at_most=AT_ONCE)
+    except RangeError:  # the index was built of a later commit than this view, after a compaction
+        return FunnelIndex.build((), index.space).extended(view.parts, at_most=0)
+
+
+def _is_sparse(view: LaneView, living: int) -> bool:
+    """Return whether so many rows are dead that rewriting their files pays."""
+    rows = sum(len(vectors) for _, vectors in view.parts)
+    dead = rows - living
+    return dead >= SPARSE_ROWS and dead >= SPARSE_SHARE * rows
+
+
+def _marks(snapshot: Snapshot, lane: Lane) -> dict[str, Any]:
+    """Return what derived files are known by: the database, the lane, and the checksums of the rows they were made of."""
+    return {
+        "database": snapshot.database.hex(),
+        "lane": lane.number,
+        "segments": {
+            str(segment.header.number): [
+                crc for _, (count, crc) in sorted(snapshot.blocks(segment).items()) if count == BLOCK_ROWS
+            ]
+            for segment in snapshot.segments(lane)
+        },
+    }
+
+
+def _accepts(now: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+    """Return what says of a meta whether it is of these rows: the vectors that both know are the same."""
+
+    def accepts(meta: Mapping[str, Any]) -> bool:
+        known = meta.get("segments")
+        if meta.get("database") != now["database"] or meta.get("lane") != now["lane"] or not isinstance(known, dict):
+            return False
+        shared = {name: sums for name, sums in known.items() if name in now["segments"]}
+        return all(
+            isinstance(sums, list) and now["segments"][name][: len(sums)] == sums for name, sums in shared.items()
+        )
+
+    return accepts

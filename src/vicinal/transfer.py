@@ -1,0 +1,61 @@
+"""A collection's vectors to files of other programs and back: where the store and the formats meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from vicinal.exchange import VectorBatch
+from vicinal.lifecycle.ingest import WHOLE, new_record
+from vicinal.lifecycle.records import documents_of
+from vicinal.space import Space, Vectors
+from vicinal.store import Lane, Snapshot, Store
+
+EXPORTED_RECORDS = 2_000
+"""Records of one batch."""
+
+
+def take_in(store: Store, name: str, batch: VectorBatch, space: Space) -> int:
+    """Write the rows of a file as records in one commit, in place of those of the same ids; return how many.
+
+    Raises
+    ------
+    InputError
+        A record is wrong. Nothing of the batch is written.
+    """
+    documents = documents_of(
+        {**fields, "id": one, "text": text}
+        for one, text, fields in zip(batch.ids, batch.texts, batch.fields, strict=True)
+    )
+    new = tuple(new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents)
+    with store.write() as transaction:
+        transaction.put(transaction.lane(name), new, Vectors(batch.vectors, space), replace_existing=True)
+    return len(new)
+
+
+def batches_of(snapshot: Snapshot, lane: Lane) -> Iterator[VectorBatch]:
+    """Go through the chunks of a lane with their vectors, by id; a record of several gives ``id#0``, ``id#1`` and so on."""
+    waiting: list[str] = []
+    for record_id in snapshot.ids(lane):
+        waiting.append(record_id)
+        if len(waiting) == EXPORTED_RECORDS:
+            yield _batch(snapshot, lane, waiting)
+            waiting = []
+    if waiting:
+        yield _batch(snapshot, lane, waiting)
+
+
+def _batch(snapshot: Snapshot, lane: Lane, ids: list[str]) -> VectorBatch:
+    stored = snapshot.chunks_of(lane, ids)
+    names, texts, fields = [], [], []
+    rows: list[int] = []
+    for found in (stored[one] for one in ids):
+        record = found.record
+        for place, (start, end) in enumerate(record.spans):
+            names.append(record.id if len(record.spans) == 1 else f"{record.id}#{place}")
+            texts.append(record.text[start:end])
+            fields.append(record.fields)
+        rows += found.rows
+    vectors = snapshot.vectors_at(lane, np.array(rows, dtype=np.int64))
+    return VectorBatch(first_row=0, ids=names, texts=texts, fields=fields, vectors=vectors)

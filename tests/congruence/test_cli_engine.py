@@ -1,0 +1,139 @@
+"""The commands of the engine are the library: delete, update, compact, doctor, snapshots, replicas, import and export."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import vicinal
+from vicinal.cli import main
+from vicinal.testing import ToyEncoder
+
+Run = Callable[..., tuple[int, str, str]]
+COUNT = 40
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a database of records, as the working folder."""
+    monkeypatch.chdir(tmp_path)
+    with vicinal.open(tmp_path / ".vicinal") as db:
+        texts = [f"text {number} " + "word " * (number % 5) for number in range(COUNT)]
+        db.collection("main", model=ToyEncoder()).add(
+            [{"id": f"r{number}", "text": text, "number": number} for number, text in enumerate(texts)]
+        )
+    return tmp_path
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run a command in this process; return (exit status, standard output, standard error)."""
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
+        monkeypatch.setattr("warnings.showwarning", None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return call
+
+
+def data(said: tuple[int, str, str]) -> dict[str, Any]:
+    """Return the one JSON object that a command printed."""
+    status, out, err = said
+    assert status == 0, err + out
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def count(folder: Path) -> int:
+    """Return how many records a database has."""
+    with vicinal.open(folder, create=False, read_only=True) as db:
+        return len(db.collection("main", model=ToyEncoder()))
+
+
+def test_delete_and_update(place: Path, run: Run) -> None:
+    """By id and by filter; fields are merged, or replaced; what is missing or ambiguous is an error with its status."""
+    assert data(run("delete", "r1", "r2", "--json")) == {"deleted": 2, "records": COUNT - 2}
+    assert data(run("delete", "--where", "number>=30", "--json"))["deleted"] == 10
+    assert data(run("update", "r5", "tag=x", "score=1.5", "--json"))["fields"] == {
+        "number": 5,
+        "tag": "x",
+        "score": 1.5,
+    }
+    assert data(run("update", "r5", "tag=y", "--replace", "--json"))["fields"] == {"tag": "y"}
+    assert run("update", "r5", "tag=z")[0] == 0
+    assert run("update", "nobody", "tag=z")[0] == 3
+    assert run("update", "r5", "tag")[0] == 2
+    assert run("delete")[0] == 2
+    assert run("delete", "r5", "--where", "number=5")[0] == 2
+    assert count(place / ".vicinal") == COUNT - 12
+
+
+def test_compact_and_doctor(place: Path, run: Run) -> None:
+    """Room is given back and counted; a healthy collection has no findings, and status 0."""
+    data(run("delete", "--where", "number<20", "--json"))
+    before = data(run("info", "--json"))["collections"][0]
+    assert before["dead_rows"] == 20
+    assert data(run("compact", "--json"))["moved_rows"] == 20
+    assert data(run("info", "--json"))["collections"][0]["dead_rows"] == 0
+    told = data(run("doctor", "--samples", "20", "--json"))
+    assert (told["recall"], told["findings"]) == (1.0, [])
+    assert "nothing to do" in run("doctor")[1]
+    assert "vicinal compact" in run("info")[1]
+
+
+def test_snapshots(place: Path, run: Run) -> None:
+    """Taken, listed, verified, restored, pruned; a damaged one is found, and nothing is restored of it."""
+    first = data(run("snapshot", "take", "backup", "--json"))
+    data(run("delete", "r1", "--json"))
+    second = data(run("snapshot", "take", "backup", "--json"))
+    assert second["sequence"] > first["sequence"]
+    listed = data(run("snapshot", "list", "backup", "--json"))["snapshots"]
+    assert [one["sequence"] for one in listed] == [first["sequence"], second["sequence"]]
+    assert data(run("snapshot", "verify", "backup", "--json"))["sequences"] == [first["sequence"], second["sequence"]]
+    data(run("snapshot", "restore", "backup", "old", "--at", str(first["sequence"]), "--json"))
+    data(run("snapshot", "restore", "backup", "new", "--json"))
+    assert (count(place / "old"), count(place / "new")) == (COUNT, COUNT - 1)
+    assert run("snapshot", "restore", "backup", "old")[0] == 4
+    assert run("snapshot", "restore", "backup", "none", "--at", "0")[0] == 3
+    assert data(run("snapshot", "prune", "backup", "--json"))["sequences"] == [first["sequence"]]
+    for piece in (place / "backup" / "blocks").rglob("*"):
+        if piece.is_file():
+            piece.write_bytes(piece.read_bytes()[:-1] + b"?")
+    assert run("snapshot", "verify", "backup")[0] == 6
+    assert run("snapshot", "restore", "backup", "bad")[0] == 6
+    assert not (place / "bad").exists()
+
+
+def test_replicas(place: Path, run: Run) -> None:
+    """Follows, refuses writes, tells its lag, and takes the primary's place."""
+    assert data(run("replica", "follow", "copy", ".vicinal", "--once", "--json"))["records"] == COUNT
+    assert run("delete", "r1", "--db", "copy")[0] == 4
+    data(run("delete", "r1", "--json"))
+    assert data(run("replica", "status", "copy", ".vicinal", "--json"))["lag"] == 1
+    assert data(run("replica", "follow", "copy", ".vicinal", "--once", "--json"))["deleted"] == 1
+    assert data(run("replica", "resync", "copy", ".vicinal", "--json"))["records"] == COUNT - 1
+    assert data(run("replica", "promote", "copy", ".vicinal", "--json"))["promoted"] is True
+    assert data(run("delete", "r2", "--db", "copy", "--json"))["records"] == COUNT - 2
+    assert run("replica", "promote", "copy", ".vicinal")[0] == 4
+
+
+def test_import_and_export(place: Path, run: Run) -> None:
+    """Out and in again, with the space told; without it, or with another, an error and nothing written."""
+    space = data(run("info", "--json"))["collections"][0]["space"]["id"]
+    assert data(run("export", "out", "--json"))["rows"] == COUNT
+    data(run("delete", "--where", "number>=0", "--json"))
+    assert data(run("import", "out", "--json"))["rows"] == COUNT
+    assert run("import", "out/vectors.npy")[0] == 2
+    assert run("import", "out/vectors.npy", "--space", "0" * 16)[0] == 4
+    assert data(run("import", "out/vectors.npy", "--space", space, "--json"))["rows"] == COUNT
+    assert count(place / ".vicinal") == 2 * COUNT  # those of the bare file are called by their rows
+    assert run("export", "out")[0] == 4
