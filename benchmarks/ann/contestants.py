@@ -92,6 +92,7 @@ class FunnelKind(Kind):
 
         space = self._made().space
         index = FunnelIndex.build([(0, self.rows)], space)
+        index = index.with_calibration(index.calibrate())
         index.save(self.folder, {})
 
     def open(self) -> None:
@@ -122,7 +123,8 @@ class FunnelKind(Kind):
 class CollectionKind(FunnelKind):
     """The program end to end: ``Collection.search`` with a ready vector, on durable records with one field.
 
-    A mask is the filter over that field, ``{"share": {"$lt": …}}``, which is compiled at every search.
+    A mask is the filter over that field, ``{"share": {"$lt": …}}``. Only the first search compiles it: the collection
+    remembers its bitmap, so that repeated searches show what a filter costs that is used again.
     """
 
     per_write = 10_000

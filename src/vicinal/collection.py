@@ -26,6 +26,7 @@ from vicinal.errors import (
     ShapeError,
 )
 from vicinal.exchange import ExportReport, ImportReport, import_vectors, read_vectors, write_vectors
+from vicinal.exchange.source import told_space
 from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import WHOLE, Sources, canary, fit, prepare, project_collection, projection_of, sync
 from vicinal.lifecycle.derived import Upkeep, derived_of
@@ -485,7 +486,7 @@ class Collection:
     def _hits(self, found: Found, took_ms: float) -> Hits:
         return Hits(
             items=tuple(found.items),
-            complete=found.recall_estimate >= 1,
+            complete=found.complete,
             recall_estimate=found.recall_estimate,
             work=found.work,
             space=self.space.id,
@@ -569,7 +570,7 @@ class Collection:
                 "Pass the encoder that did, or its space.",
                 where="space",
             )
-        told = space if isinstance(space, Space) else space.space
+        told = told_space(space)
         self.space.require(told, what=f"the vectors of {Path(path).name}")
         return import_vectors(
             source,
@@ -663,7 +664,8 @@ class Collection:
         ReadOnlyError, NoSpaceLeftError, StoreError
             The disk refused.
         """
-        derived = derived_of(self._store, self.name)
+        with self._store.snapshot() as snapshot:
+            derived = derived_of(self._store, snapshot.lane(self.name))
         return Upkeep() if only_due and not derived.is_due() else derived.upkeep(progress=progress)
 
     def doctor(self, *, samples: int = 200, recall: float | None = None, progress: Progress | None = None) -> Health:
@@ -694,7 +696,7 @@ class Collection:
             counts = snapshot.counts(lane)
             stored_bytes = sum(segment.committed_bytes for segment in snapshot.segments(lane))
             free_bytes = snapshot.free_bytes()
-            index = derived_of(self._store, self.name).index(snapshot, lane, self._store.view(snapshot, lane)).info()
+            index = derived_of(self._store, lane).index(snapshot, lane, self._store.view(snapshot, lane)).info()
         return {
             "name": self.name,
             "model": self.model,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -12,8 +13,9 @@ from vicinal.chunk import Chunker
 from vicinal.collection import Collection
 from vicinal.config import database_path
 from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
+from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import WHOLE, canary, projection_of
-from vicinal.lifecycle.derived import stop_upkeep
+from vicinal.lifecycle.derived import forget, stop_upkeep
 from vicinal.lifecycle.records import checked_id
 from vicinal.lifecycle.snapshots import Taken, take
 from vicinal.space import Encoder, Space
@@ -146,6 +148,7 @@ class Database:
             The model cannot be had.
         """
         name = checked_id(name, "name")
+        recall = None if recall is None else checked_recall(recall)
         if overflow is not None:
             one_of(overflow, "overflow", OVERFLOWS)
         if model is not None and not isinstance(model, str):
@@ -227,8 +230,12 @@ class Database:
         CollectionNotFoundError
             It is not there.
         """
+        name = checked_id(name, "name")
         with self._store.write() as transaction:
-            return transaction.drop_collection(checked_id(name, "name"))
+            lane = transaction.lane(name)
+            count = transaction.drop_collection(name)
+        forget(self._store, lane)
+        return count
 
     def snapshot(self, place: str | Path, *, progress: Progress | None = None) -> Taken:
         """Write a snapshot of the database to a place; readers and writers go on meanwhile.
@@ -252,11 +259,14 @@ class Database:
 
     def info(self) -> dict[str, Any]:
         """Return what the database holds: its path, its bytes on disk, and what each collection is."""
-        files = [file for file in self.path.rglob("*") if file.is_file()]
+        disk_bytes = 0
+        for file in self.path.rglob("*"):
+            with suppress(FileNotFoundError):  # what is written meanwhile may go
+                disk_bytes += file.stat().st_size if file.is_file() else 0
         collections = [Collection(self._store, name, base=self._base).info() for name in self.collections()]
         return {
             "path": str(self.path),
-            "disk_bytes": sum(file.stat().st_size for file in files),
+            "disk_bytes": disk_bytes,
             "collections": collections,
         }
 

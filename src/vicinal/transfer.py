@@ -11,6 +11,7 @@ from vicinal.lifecycle.ingest import WHOLE, new_record
 from vicinal.lifecycle.records import documents_of
 from vicinal.space import Space, Vectors
 from vicinal.store import Lane, Snapshot, Store
+from vicinal.types import Fields, Record
 
 EXPORTED_RECORDS = 2_000
 """Records of one batch."""
@@ -48,14 +49,25 @@ def batches_of(snapshot: Snapshot, lane: Lane) -> Iterator[VectorBatch]:
 
 def _batch(snapshot: Snapshot, lane: Lane, ids: list[str]) -> VectorBatch:
     stored = snapshot.chunks_of(lane, ids)
-    names, texts, fields = [], [], []
+    names: list[str] = []
+    texts: list[str] = []
+    fields: list[Fields] = []
     rows: list[int] = []
     for found in (stored[one] for one in ids):
         record = found.record
-        for place, (start, end) in enumerate(record.spans):
-            names.append(record.id if len(record.spans) == 1 else f"{record.id}#{place}")
-            texts.append(record.text[start:end])
-            fields.append(record.fields)
+        names += _names(snapshot, lane, record)
+        texts += [record.text[start:end] for start, end in record.spans]
+        fields += [{**record.fields, "source": record.source} if record.source else record.fields] * len(record.spans)
         rows += found.rows
     vectors = snapshot.vectors_at(lane, np.array(rows, dtype=np.int64))
     return VectorBatch(first_row=0, ids=names, texts=texts, fields=fields, vectors=vectors)
+
+
+def _names(snapshot: Snapshot, lane: Lane, record: Record) -> list[str]:
+    """Return an id for each chunk of a record, none of them that of another record."""
+    count, mark = len(record.spans), "#"
+    if count == 1:
+        return [record.id]
+    while any(snapshot.has(lane, f"{record.id}{mark}{place}") for place in range(count)):
+        mark += "#"
+    return [f"{record.id}{mark}{place}" for place in range(count)]

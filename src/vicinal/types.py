@@ -78,7 +78,8 @@ class Neighbors:
     ``rows`` int64 (Q, K), ``scores`` float32 (Q, K), best first; ``counts`` int64 (Q,).
     Equal scores are ordered by ascending row. Unused places hold row -1 and score -inf.
     ``work`` int64 (Q,) counts the vectors that were compared at any level, where the index counts them;
-    ``recall_estimate`` is the share of the true neighbours that is expected here, 1.0 for an exact index.
+    ``recall_estimate`` is the share of the true neighbours that is expected here, 1.0 for an exact index;
+    ``complete`` is true where every vector was compared, so that none can be missing.
     """
 
     rows: Rows
@@ -86,6 +87,7 @@ class Neighbors:
     counts: Rows
     work: Rows | None = None
     recall_estimate: float = 1.0
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,9 @@ from rich.table import Table
 
 from vicinal.cli.output import DatabaseOption, JsonOption, bytes_text, console, opened, print_json
 
+SMALL_ROWS = 16_384
+"""Below it an exact search takes about as long as any other."""
+
 
 def info(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Show what the database holds: collections, their models and spaces, counts and bytes."""
@@ -63,7 +66,10 @@ def table_of(collection: dict[str, Any]) -> Table:
 
 def _index_text(index: dict[str, Any]) -> str:
     if index["kind"] == "exact":
-        return "none is needed: every vector is compared"
+        rows = index["waiting_rows"]
+        return (
+            "none yet; vicinal compact builds it" if rows > SMALL_ROWS else "none is needed: every vector is compared"
+        )
     cells = f" in {index['cells']} cells" if index["cells"] else ""
     measured = (
         f"measured with {index['calibrated_queries']} questions" if index["calibrated_queries"] else "not measured"

@@ -33,6 +33,8 @@ ASSUMED = 0.98
 GROWTH = 1.5
 DEAD = 0.3
 TAIL = 0.25
+MOST = 1 << 40
+"""Beyond which no count of a calibration is believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,18 +115,19 @@ class Calibration:
     def from_dict(cls, said: object) -> Calibration | None:
         """Return what ``as_dict`` gave, or None where it is nothing of the kind."""
         try:
+            rows, cells, queries = (_count(said[name]) for name in ("rows", "cells", "queries"))  # type: ignore[index]  # the TypeError is the check
             fronts = {
-                int(k): tuple(_checked(one) for one in front)
-                for k, front in said["fronts"].items()  # type: ignore[index]  # the TypeError is the check
+                int(k): tuple(_checked(one, cells) for one in front)
+                for k, front in said["fronts"].items()  # type: ignore[index]
             }
             found = cls(
-                rows=int(said["rows"]),  # type: ignore[index]
-                cells=int(said["cells"]),  # type: ignore[index]
-                queries=int(said["queries"]),  # type: ignore[index]
+                rows=rows,
+                cells=cells,
+                queries=queries,
                 fronts=fronts,
                 gaps={int(k): float(gap) for k, gap in said["gaps"].items()},  # type: ignore[index]
             )
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
         return found if fronts and all(front and k > 0 for k, front in fronts.items()) else None
 
@@ -203,17 +206,25 @@ def front_of(settings: Sequence[Setting]) -> tuple[Setting, ...]:
     return tuple(front)
 
 
-def _checked(said: Mapping[str, Any]) -> Setting:
-    """Return a setting from plain data."""
+def _count(said: Any) -> int:  # noqa: ANN401 - what a file says
+    """Return a count from plain data."""
+    count = int(said)
+    if not 0 <= count <= MOST:
+        raise ValueError
+    return count
+
+
+def _checked(said: Mapping[str, Any], cells: int) -> Setting:
+    """Return a setting from plain data, for an index with so many cells."""
     one = Setting(
-        probes=int(said["probes"]),
-        candidates=int(said["candidates"]),
-        rescored=int(said["rescored"]),
+        probes=_count(said["probes"]),
+        candidates=_count(said["candidates"]),
+        rescored=_count(said["rescored"]),
         recall=float(said["recall"]),
         low=float(said["low"]),
         cost=float(said["cost"]),
     )
-    if one.probes < 0 or one.candidates < 1 or one.rescored < 1 or not 0 <= one.recall <= 1:
+    if one.probes > cells or one.candidates < 1 or one.rescored < 1 or not 0 <= one.recall <= 1:
         raise ValueError
     return one
 

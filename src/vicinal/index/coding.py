@@ -250,9 +250,12 @@ def _flat(parts: Sequence[Part], coder: Coder) -> _Layout:
 def _by_cell(
     parts: Sequence[Part], coder: Coder, cells: int, alive: Bits | None, seed: int, threads: int, steps: _Steps
 ) -> _Layout:
-    """Return the layout by cells: living rows sorted by cell, each cell from a new block on."""
+    """Return the layout by cells: living rows sorted by cell, each cell from a new block on; none where no row lives."""
     chooser = np.random.default_rng(seed)
     rows = sampled(parts, sample_count(cells, coder.dim), chooser, alive)
+    if not len(rows):
+        steps.total //= 2  # no pass to choose cells
+        return _flat(parts, coder)
     sample = as_coded(vectors_of(parts, rows, coder.dim), coder.metric)
     centers = centers_of(sample, cells, chooser=chooser, metric=coder.metric, threads=threads, tick=steps.tick)
     del sample

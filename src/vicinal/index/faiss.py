@@ -266,7 +266,9 @@ class FaissIndex:
             tail_mask = None if held is None else held[: self._tail.row_count]
             found = merged([found, self._tail.search(queries, k=k, mask=tail_mask)], len(array), k)
         short = (seen < wanted) | (found.counts < min(k, self._map.living_count(held)))
-        return self._completed(replace(found, recall_estimate=width.recall), queries, k, held, np.flatnonzero(short))
+        return self._completed(
+            replace(found, recall_estimate=width.recall, complete=False), queries, k, held, np.flatnonzero(short)
+        )
 
     def extended(self, parts: Parts) -> Self:
         """Return an index of parts that have grown at their end, or lost some of their rows; this one stays as it is.

@@ -28,7 +28,7 @@ from vicinal.errors import DamagedIndexWarning, InputError
 from vicinal.index import generation
 from vicinal.index.calibration import Calibration
 from vicinal.index.coding import Coder, Int8Part, Sink
-from vicinal.index.parts import Part, cut, is_unit, metric_of, portions, row_count_of, stretches
+from vicinal.index.parts import Part, cut, is_unit, metric_of, portions, stretches
 from vicinal.space import Space
 from vicinal.types import Floats
 
@@ -93,7 +93,7 @@ def publish_base(
 ) -> None:
     """Publish a base while it is made: its int8 rows go to the file and never lie in memory together."""
     spans = stretches(parts)
-    with generation.publish_stream(folder, _meta(space, coder, row_count_of(parts), meta)) as draft:
+    with generation.publish_stream(folder, _meta(space, coder, _end(spans), meta)) as draft:
         draft.append("values", np.empty((0, coder.dim), dtype=np.int8))
         draft.append("scales", np.empty(0, dtype=np.float32))
 
@@ -173,7 +173,7 @@ def opened(
         index = _read(found, space)
         # Shapes and offsets are looked at by the funnel's own checks; a row that no part has is no answer.
         index.coder.funnel(index.runs, index.int8, ())
-    except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, OverflowError, InputError) as error:
         warnings.warn(
             f"{found.path} is damaged: its arrays do not fit together ({type(error).__name__}). It is derived: "
             "nothing is lost, and it is left aside until it is built again.",
@@ -250,16 +250,26 @@ def _read(found: generation.Generation, space: Space) -> Opened:
     values, scales = arrays["values"], arrays["scales"]
     if sum(count for _, count in int8_spans) != len(values):
         raise IndexError
-    noted = generation.noted(found.path, "calibration")
+    spans, end = _spans(arrays["spans"]), int(meta["end"])
+    if end != _end(spans):
+        raise IndexError
     return Opened(
         coder=coder,
         runs=runs,
         int8=tuple(int8_parts(int8_spans, values, scales)),
-        spans=_spans(arrays["spans"]),
-        end=int(meta["end"]),
-        calibration=Calibration.from_dict(meta.get("calibration") if noted is None else noted),
+        spans=spans,
+        end=end,
+        calibration=_calibration(found, runs),
         path=found.path,
     )
+
+
+def _calibration(found: generation.Generation, runs: Sequence[kernels.Run]) -> Calibration | None:
+    """Return the settings that were noted last, if they are of an index with as many cells."""
+    noted = generation.noted(found.path, "calibration")
+    calibration = Calibration.from_dict(found.meta.get("calibration") if noted is None else noted)
+    cells = max((len(run.centers) for run in runs if run.centers is not None), default=0)
+    return calibration if calibration is not None and calibration.cells == cells else None
 
 
 def _spans(array: NDArray[Any]) -> tuple[tuple[int, int], ...]:

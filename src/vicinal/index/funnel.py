@@ -41,6 +41,8 @@ from vicinal.types import Bits, Floats, Mask, Neighbors, Progress, Rows
 
 SMALL_ROWS = 4096
 """Sets up to this size have no codes: an exact search of them takes less time than it takes to notice."""
+PLACES = 10
+"""Neighbours that a calibration looks for, at least."""
 WAITING_ROWS = 512
 """New rows are coded together when there are so many; until then they are searched exactly."""
 
@@ -277,8 +279,8 @@ class FunnelIndex:
         Returns
         -------
         Neighbors
-            Scores are exact: those of ``ExactIndex``. ``recall_estimate`` is what was measured for the widths taken;
-            ``work`` the vectors compared at any level.
+            Scores are exact: those of ``ExactIndex``. ``recall_estimate`` is what was measured for the widths taken,
+            and no more than was asked for where a filter meets cells; ``work`` the vectors compared at any level.
 
         Raises
         ------
@@ -299,7 +301,7 @@ class FunnelIndex:
         new = self._exact(self._waiting, array, k, bits)
         both = merged([found, new], len(array), k)
         work = None if found.work is None or new.work is None else found.work + new.work
-        return replace(both, work=work, recall_estimate=found.recall_estimate)
+        return replace(both, work=work, recall_estimate=found.recall_estimate, complete=found.complete)
 
     def _through_codes(
         self,
@@ -318,8 +320,14 @@ class FunnelIndex:
         let_through = self._coded_rows if bits is None else min(self._coded_rows, kernels.count_bits(bits))
         plan = self._planned(coded, recall, k, let_through, masked=bits is not None)
         if bits is None or not plan.filtered:
-            return _answered(funnel, plan, queries, k, bits, threads=threads, cold=cold)
-        return self._filtered(funnel, plan, queries, k, bits, let_through, threads=threads, cold=cold)
+            found = _answered(funnel, plan, queries, k, bits, threads=threads, cold=cold)
+        else:
+            found = self._filtered(funnel, plan, queries, k, bits, let_through, threads=threads, cold=cold)
+        if found.complete or self.calibration is None:
+            return found
+        # A sample without a miss does not prove that there are none: half a miss is the least that it can tell.
+        most = 1 - 0.5 / (PLACES * max(1, self.calibration.queries))
+        return replace(found, recall_estimate=min(found.recall_estimate, most))
 
     def _planned(self, coded: Coded, recall: float, k: int, let_through: int, *, masked: bool) -> Plan:
         """Return how to answer; without a filter it is the same each time, and is remembered."""
@@ -643,7 +651,7 @@ def _answered(
             threads=threads,
             cold=cold,
         )
-    return Neighbors(rows=rows, scores=scores, counts=counts, work=work, recall_estimate=plan.recall)
+    return Neighbors(rows=rows, scores=scores, counts=counts, work=work, recall_estimate=plan.recall, complete=False)
 
 
 def _first(found: Neighbors, k: int) -> Neighbors:

@@ -9,9 +9,9 @@
 
 #include <atomic>
 #include <stdexcept>
-#include <thread>
 
 #include "exact.hpp"
+#include "threads.hpp"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -63,16 +63,7 @@ void in_parts(std::size_t count, std::size_t part, std::size_t threads, const Wo
                 if (!thread && interrupted()) stop = true;
             }
         };
-        std::vector<std::thread> others;
-        for (std::size_t thread = 1; thread < threads && thread * part < count; ++thread) {
-            try {
-                others.emplace_back(loop, thread);
-            } catch (const std::exception&) {
-                break;  // no thread can be had: those there are do the work
-            }
-        }
-        loop(0);
-        for (auto& one : others) one.join();
+        vicinal::in_threads(std::min(threads, (count + part - 1) / part), loop);
         stopped = stop;
     }
     if (stopped) throw nb::python_error();

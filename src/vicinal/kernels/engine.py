@@ -25,6 +25,8 @@ LARGEST_DIM = 4096
 QUERY_BITS = (4, 8)
 LARGEST_POSITIONS = (1 << 32) - 256
 """Positions are numbered with 32 bits."""
+LARGEST_ROW = (1 << 62) - 1
+"""Of the first rows: so the row behind a stretch has a number too."""
 
 
 class Funnel:
@@ -285,7 +287,7 @@ def _check_run(run: Run, dim: int, metric: Metric) -> None:
     """Refuse a run whose arrays do not fit together."""
     check_codes(run.codes, dim)
     count = whole_number(run.count, "count", low=0, high=len(run.codes) * BLOCK_ROWS)
-    whole_number(run.first_row, "first_row", low=0)
+    whole_number(run.first_row, "first_row", low=0, high=LARGEST_ROW)
     lines: list[tuple[str, Any, Any]] = [("factors", run.factors, np.float32)]
     if run.rows is not None:
         lines.append(("rows", run.rows, checked_type(run.rows, "rows", np.int32, np.int64).dtype.type))
@@ -335,7 +337,7 @@ def _check_cells(offsets: Rows, centers: Floats, dim: int, count: int) -> None:
 def _checked_int8(part: tuple[int, Int8, Floats], dim: int) -> tuple[int, Int8, Floats]:
     """Return a part of int8 rows, if it is one."""
     first, values, scales = part
-    first = whole_number(first, "the first row of a part", low=0)
+    first = whole_number(first, "the first row of a part", low=0, high=LARGEST_ROW)
     checked_type(values, "values", np.int8)
     if values.shape != (len(values), dim) or not values.flags.c_contiguous:
         raise ShapeError(
@@ -356,7 +358,7 @@ def _checked_int8(part: tuple[int, Int8, Floats], dim: int) -> tuple[int, Int8, 
 
 def _checked_floats(part: tuple[int, Floats], dim: int) -> tuple[int, Floats]:
     """Return a part of float rows, if it is one."""
-    first = whole_number(part[0], "the first row of a part", low=0)
+    first = whole_number(part[0], "the first row of a part", low=0, high=LARGEST_ROW)
     vectors = checked_matrix(part[1], "a part")
     if vectors.shape[1] != dim:
         raise ShapeError(

@@ -8,12 +8,12 @@
 
 #include <atomic>
 #include <memory>
-#include <thread>
 
 #include "bits.hpp"
 #include "codes.hpp"
 #include "rows.hpp"
 #include "scan.hpp"
+#include "threads.hpp"
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
@@ -24,7 +24,8 @@
 namespace vicinal {
 
 constexpr std::size_t CHUNK = 16;        // blocks
-constexpr std::size_t GROUP_QUERIES = 64;  // queries that share one pass over the codes
+constexpr std::size_t GROUP_QUERIES = 64;  // queries that share one pass over the codes, at most
+constexpr std::size_t GROUP_BYTES = std::size_t{32} << 20;  // of candidates that a group keeps; one query may need more
 constexpr std::size_t CACHED_BYTES = std::size_t{12} << 20;  // fewer bytes of codes stay in a cache between queries
 constexpr std::size_t AHEAD = 4;         // blocks that are asked for before they are scanned
 constexpr double SMALL_STEPS = 61.0, LARGE_STEPS = 255.0;
@@ -64,9 +65,11 @@ inline std::vector<FunnelLevel> funnel_levels() {
 // The largest of what was pushed, by a score and, of equal ones, the lowest number: a buffer that is cut when full.
 class Best {
   public:
+    static std::size_t capacity(std::size_t count) { return 2 * count + 1024; }
+
     void keep(std::size_t count) {
         keep_ = count;
-        full_ = 2 * count + 1024;
+        full_ = capacity(count);
         keys_.clear();
         keys_.reserve(full_);
         threshold_ = -std::numeric_limits<float>::infinity();
@@ -271,13 +274,16 @@ class Funnel {
         std::atomic<bool> stopped{false};
         const std::size_t threads = std::max<std::size_t>(1, knobs.threads);
         if (count >= threads) {
+            const std::size_t size = group_size(knobs, 1);
             in_threads(threads, [&](std::size_t number) {
                 const std::size_t first = count * number / threads, end = count * (number + 1) / threads;
-                for (std::size_t at = first; at < end && !stopped; at += GROUP_QUERIES)
-                    group(queries, at, std::min(end, at + GROUP_QUERIES), 1, knobs, out, number ? nullptr : stop, stopped);
+                for (std::size_t at = first; at < end && !stopped; at += size)
+                    group(queries, at, std::min(end, at + size), 1, knobs, out, number ? nullptr : stop, stopped);
             });
         } else {
-            group(queries, 0, count, threads, knobs, out, stop, stopped);
+            const std::size_t size = group_size(knobs, threads);
+            for (std::size_t at = 0; at < count && !stopped; at += size)
+                group(queries, at, std::min(count, at + size), threads, knobs, out, stop, stopped);
         }
         return !stopped;
     }
@@ -298,20 +304,6 @@ class Funnel {
     }
 
   private:
-    template <class Work>
-    static void in_threads(std::size_t threads, const Work& work) {
-        std::vector<std::thread> others;
-        for (std::size_t number = 1; number < threads; ++number) {
-            try {
-                others.emplace_back([&work, number] { work(number); });
-            } catch (const std::exception&) {  // no thread can be had: this one does the work
-                work(number);
-            }
-        }
-        work(0);
-        for (auto& one : others) one.join();
-    }
-
     // ---- the query ----
 
     void prepare_query(const float* query, Asked& asked, std::size_t keep) const {
@@ -394,9 +386,18 @@ class Funnel {
         return all;
     }
 
+    // How many candidates a query keeps.
+    std::size_t kept(const Knobs& knobs) const { return std::max<std::size_t>(1, std::min(knobs.candidates, positions())); }
+
+    // How many queries share a pass, each keeping its candidates once a slice.
+    std::size_t group_size(const Knobs& knobs, std::size_t slices) const {
+        const std::size_t each = Best::capacity(kept(knobs)) * sizeof(std::uint64_t) * slices;
+        return std::max<std::size_t>(1, std::min(GROUP_QUERIES, GROUP_BYTES / each));
+    }
+
     void group(const float* queries, std::size_t first, std::size_t end, std::size_t slices, const Knobs& knobs,
                const Answer& out, Stop stop, std::atomic<bool>& stopped) const {
-        const std::size_t size = end - first, keep = std::max<std::size_t>(1, std::min(knobs.candidates, positions()));
+        const std::size_t size = end - first, keep = kept(knobs);
         std::vector<std::vector<Asked>> asked(slices);
         in_threads(slices, [&](std::size_t slice) {
             asked[slice] = std::vector<Asked>(size);

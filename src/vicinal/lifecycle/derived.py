@@ -10,6 +10,8 @@ cells, calibration, compaction) is done in the background, and until it is done 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import threading
 import time
 import weakref
@@ -21,6 +23,7 @@ from typing import Any
 from vicinal import config
 from vicinal.errors import RangeError, VicinalError
 from vicinal.index import FunnelIndex
+from vicinal.lifecycle.snapshots.manifest import EPOCH
 from vicinal.search import Columns
 from vicinal.store import Lane, LaneView, Snapshot, Store
 from vicinal.store.format import BLOCK_ROWS
@@ -31,6 +34,9 @@ AT_ONCE = 16_384
 REST_S = 5.0
 REST_TIMES = 4
 """The background rests after each run, so long at least and so many times as long as it ran: it takes a fifth of a core."""
+MAX_NUMBER = 1 << 62
+KEPT_COLUMNS = 4
+"""Commits whose columns are kept: readers that began before a write are served beside those that began after it."""
 SPARSE_ROWS = 10_000
 """Dead rows below which compaction does not pay."""
 SPARSE_SHARE = 0.25
@@ -51,62 +57,55 @@ class Upkeep:
 
 
 class Derived:
-    """The index and the columns of one collection, kept in this process and followed from commit to commit.
+    """The index and the columns of one lane, kept in this process and followed from commit to commit.
 
     Safe for many threads.
     """
 
-    def __init__(self, store: Store, name: str) -> None:
-        self.name = name
+    def __init__(self, store: Store, lane: Lane) -> None:
+        self.name = lane.name
+        self.lane = lane.number
         self._store = store
         self._guard = threading.RLock()
         self._building = threading.Lock()
         self._index: FunnelIndex | None = None
         self._seen: LaneView | None = None
-        self._columns: Columns | None = None
-        self._columns_at = -1
-        self._background = _Background(f"vicinal upkeep of {name}")
+        self._due = False
+        self._columns = _KeptColumns(self._folder(lane) / "fields")
+        self._background = _Background(f"vicinal upkeep of {lane.name}")
         weakref.finalize(self, self._background.stop)  # also at the end of the program, before the store is closed
 
     def index(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex:
         """Return the index as of a snapshot. Cost: what was written since the last call."""
         with self._guard:
-            if self._index is not None and self._seen is view:
-                return self._index
-            known = self._index or self._opened(snapshot, lane, view) or FunnelIndex.build((), lane.space)
-            index = _followed(known, view)
-            if index.waiting_rows > AT_ONCE and self._index is not None:
-                newer = self._opened(snapshot, lane, view)  # another process may have built it meanwhile
-                index = index if newer is None else _followed(newer, view)
-            if self._seen is None or self._seen.sequence <= view.sequence:
-                self._index, self._seen = index, view
-        if index.stale(lane.rows) or _is_sparse(view, lane.rows):
+            index, due = self._index, self._due
+            if index is None or self._seen is not view:
+                index = self._following(snapshot, lane, view)
+                due = bool(index.stale(lane.rows)) or _is_sparse(view, lane.rows)
+                if self._seen is None or self._seen.sequence <= view.sequence:
+                    self._index, self._seen, self._due = index, view, due
+        if due:
             self._start()
+        return index
+
+    def _following(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex:
+        """Return the index that is known, or one that another process has built, with what was written since."""
+        index = _followed(self._index or self._opened(snapshot, lane, view) or FunnelIndex.build((), lane.space), view)
+        if index.waiting_rows > AT_ONCE and self._index is not None:
+            newer = self._opened(snapshot, lane, view)
+            index = index if newer is None else _followed(newer, view)
         return index
 
     def columns(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> Columns:
         """Return the columns as of a snapshot. Cost: what was written since the last call."""
-        with self._guard:
-            if self._columns is not None and self._columns_at == snapshot.sequence:
-                return self._columns
-            since, columns = self._columns_at, self._columns
-            if columns is None or since > snapshot.sequence:
-                since, columns = self._opened_columns(snapshot, lane)
-            columns = columns.advanced(
-                view.next_row,
-                snapshot.fields_from(lane, columns.next_row),
-                snapshot.relabelled_since(lane, since) if since >= 0 else (),
-            )
-            self._columns, self._columns_at = columns, snapshot.sequence
-            return columns
+        return self._columns.at(snapshot, lane, view)
 
     def is_due(self) -> bool:
         """Return whether upkeep pays: many rows are not coded, or the index or its measurement is out of date."""
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             view = self._store.view(snapshot, lane)
-            index = self.index(snapshot, lane, view)
-        return bool(index.stale(lane.rows)) or _is_sparse(view, lane.rows)
+            return bool(self.index(snapshot, lane, view).stale(lane.rows)) or _is_sparse(view, lane.rows)
 
     def upkeep(self, *, progress: Progress | None = None, compact: bool = True) -> Upkeep:
         """Compact what is sparse, build the index anew, measure it, and save both for the next process.
@@ -136,6 +135,8 @@ class Derived:
     def _rebuilt(self, progress: Progress | None) -> int:
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
+            if lane.number != self.lane:
+                return 0  # it was dropped, and another has its name
             view = self._store.view(snapshot, lane)
             columns = self.columns(snapshot, lane, view).pruned(view.alive)
             marks = _marks(snapshot, lane)
@@ -157,24 +158,8 @@ class Derived:
         return built.coded_rows
 
     def _opened(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex | None:
-        accepts = _accepts(_marks(snapshot, lane))
+        accepts = _accepts(snapshot, _marks(snapshot, lane))
         return FunnelIndex.open(self._folder(lane) / "vectors", view.parts, lane.space, accepts)
-
-    def _opened_columns(self, snapshot: Snapshot, lane: Lane) -> tuple[int, Columns]:
-        """Return the columns that were saved, with their commit; empty ones where none fit."""
-        belongs = _accepts(_marks(snapshot, lane))
-        sequence = -1
-
-        def accepts(meta: Mapping[str, Any]) -> bool:
-            nonlocal sequence
-            said = meta.get("sequence")
-            sequence = said if type(said) is int else -1
-            return belongs(meta) and 0 <= sequence <= snapshot.sequence
-
-        columns = Columns.open(self._folder(lane) / "fields", accepts)
-        if columns is None or columns.next_row > lane.next_row:
-            return -1, Columns.empty()
-        return sequence, columns
 
     def _folder(self, lane: Lane) -> Path:
         return self._store.folder / "index" / lane.space.id / str(lane.number)
@@ -187,7 +172,20 @@ class Derived:
     def _run(self) -> None:
         """Keep up, and be silent where that cannot be: exact search answers all the same."""
         with contextlib.suppress(_StoppedError, VicinalError):
-            self.upkeep(progress=self._background.look, compact=self._pays())
+            if not self._is_adopted():
+                self.upkeep(progress=self._background.look, compact=self._pays())
+
+    def _is_adopted(self) -> bool:
+        """Return whether another store or process has built what was due, and take it over then."""
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+            view = self._store.view(snapshot, lane)
+            newer = self._opened(snapshot, lane, view)
+        if newer is None or _is_sparse(view, lane.rows) or newer.extended(view.parts, at_most=0).stale(lane.rows):
+            return False
+        with self._guard:
+            self._index, self._seen = newer, None
+        return True
 
     def _pays(self) -> bool:
         with self._store.snapshot() as snapshot:
@@ -247,13 +245,69 @@ class _Background:
         self.wait()
 
 
-def derived_of(store: Store, name: str) -> Derived:
-    """Return what is derived of a collection, the same for all who ask with the same open store."""
-    found = store.kept.get(name)
+class _KeptColumns:
+    """The columns of a lane as of the last commits that were asked for, each made of the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._guard = threading.Lock()  # of its own: reading them in takes a while, and searches without a filter go on
+        self._kept: list[tuple[int, Columns]] = []
+
+    def at(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> Columns:
+        """Return the columns as of a snapshot, which may be older than what another thread has asked for."""
+        with self._guard:
+            past = [one for one in self._kept if one[0] <= snapshot.sequence]
+            if past and past[-1][0] == snapshot.sequence:
+                return past[-1][1]
+            since, columns = past[-1] if past else self._opened(snapshot, lane)
+            columns = columns.advanced(
+                view.next_row,
+                snapshot.fields_from(lane, columns.next_row),
+                snapshot.relabelled_since(lane, since) if since >= 0 else (),
+            )
+            kept = [*self._kept, (snapshot.sequence, columns)]
+            self._kept = sorted(kept, key=lambda one: one[0])[-KEPT_COLUMNS:]
+            return columns
+
+    def _opened(self, snapshot: Snapshot, lane: Lane) -> tuple[int, Columns]:
+        """Return the columns that were saved, with their commit; empty ones where none fit."""
+        belongs = _accepts(snapshot, _marks(snapshot, lane))
+        sequence = -1
+
+        def accepts(meta: Mapping[str, Any]) -> bool:
+            nonlocal sequence
+            said = meta.get("sequence")
+            sequence = said if type(said) is int else -1
+            return belongs(meta) and 0 <= sequence <= snapshot.sequence
+
+        columns = Columns.open(self._folder, accepts)
+        if columns is None or columns.next_row > lane.next_row:
+            return -1, Columns.empty()
+        return sequence, columns
+
+
+_KEEPING = threading.Lock()
+
+
+def derived_of(store: Store, lane: Lane) -> Derived:
+    """Return what is derived of a lane, the same for all who ask with the same open store in the same process."""
+    key = f"{lane.number} in {os.getpid()}"  # a child that was forked has none of its parent's threads, and perhaps its locks
+    found = store.kept.get(key)
     if not isinstance(found, Derived):
-        found = store.kept.setdefault(name, Derived(store, name))
-        assert isinstance(found, Derived)  # noqa: S101 - our own invariant: nothing else is kept by that name
+        with _KEEPING:
+            found = store.kept.get(key)
+            if not isinstance(found, Derived):
+                found = store.kept[key] = Derived(store, lane)
     return found
+
+
+def forget(store: Store, lane: Lane) -> None:
+    """Let go of what is derived of a lane that was dropped, in memory and on disk."""
+    found = store.kept.pop(f"{lane.number} in {os.getpid()}", None)
+    if isinstance(found, Derived):
+        found.stop()
+    store.forget(lane.number)
+    shutil.rmtree(store.folder / "index" / lane.space.id / str(lane.number), ignore_errors=True)
 
 
 def stop_upkeep(store: Store) -> None:
@@ -282,6 +336,7 @@ def _marks(snapshot: Snapshot, lane: Lane) -> dict[str, Any]:
     """Return what derived files are known by: the database, the lane, and the checksums of the rows they were made of."""
     return {
         "database": snapshot.database.hex(),
+        "epoch": snapshot.setting(EPOCH),
         "lane": lane.number,
         "segments": {
             str(segment.header.number): [
@@ -289,15 +344,21 @@ def _marks(snapshot: Snapshot, lane: Lane) -> dict[str, Any]:
             ]
             for segment in snapshot.segments(lane)
         },
+        "groups": [[number, crc] for number, crc in snapshot.last_groups(lane).items()],
     }
 
 
-def _accepts(now: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
-    """Return what says of a meta whether it is of these rows: the vectors that both know are the same."""
+def _accepts(snapshot: Snapshot, now: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
+    """Return what says of a meta whether it is of this history: the vectors and the last records that both know agree.
+
+    A folder that was set back by hand, to an older copy of the truth beside newer derived files, has other ones.
+    """
 
     def accepts(meta: Mapping[str, Any]) -> bool:
         known = meta.get("segments")
-        if meta.get("database") != now["database"] or meta.get("lane") != now["lane"] or not isinstance(known, dict):
+        if not isinstance(known, dict) or any(meta.get(name) != now[name] for name in ("database", "epoch", "lane")):
+            return False
+        if not _shares_groups(snapshot, meta.get("groups")):
             return False
         shared = {name: sums for name, sums in known.items() if name in now["segments"]}
         return all(
@@ -305,3 +366,12 @@ def _accepts(now: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bool]:
         )
 
     return accepts
+
+
+def _shares_groups(snapshot: Snapshot, said: object) -> bool:
+    """Return whether some of the last groups of records are there still, and none is another."""
+    if not isinstance(said, list) or not all(isinstance(one, list) and len(one) == 2 for one in said):  # noqa: PLR2004
+        return False
+    known = {number: crc for number, crc in said if type(number) is int and abs(number) < MAX_NUMBER}
+    there = snapshot.checksums_of(list(known))
+    return (bool(there) or not said) and all(known[number] == crc for number, crc in there.items())

@@ -43,7 +43,7 @@ def examine(store: Store, name: str, *, asked: float, samples: int, progress: Pr
     with store.snapshot() as snapshot:
         lane = snapshot.lane(name)
         view = store.view(snapshot, lane)
-        index = derived_of(store, name).index(snapshot, lane, view)
+        index = derived_of(store, lane).index(snapshot, lane, view)
     if progress is not None:
         progress(0, 1)
     found = index.measure(view.alive, recall=asked, k=NEIGHBORS, queries=samples)

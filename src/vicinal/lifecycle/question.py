@@ -25,11 +25,15 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The hits of one query, how many vectors were compared for it, and the share of the true ones that is expected."""
+    """The hits of one query, how many vectors were compared for it, and the share of the true ones that is expected.
+
+    ``complete`` is true where nothing nearer can have been missed.
+    """
 
     items: list[Hit]
     work: int
     recall_estimate: float
+    complete: bool
 
 
 @dataclass(slots=True)
@@ -80,11 +84,12 @@ def ask(store: Store, name: str, vectors: Vectors, question: Question) -> list[F
     -----
     All is of one commit. Cost: the index's, some 10 µs a hit for its record, and what was written since the last call.
     """
-    derived = derived_of(store, name)
     with store.snapshot() as snapshot:
         lane = snapshot.lane(name)
+        lane.space.require(vectors.space, what="the query vector")  # the collection may have been dropped and made anew
+        derived = derived_of(store, lane)
         if not lane.rows:
-            return [Found(items=[], work=0, recall_estimate=1.0) for _ in range(len(vectors))]
+            return [Found(items=[], work=0, recall_estimate=1.0, complete=True) for _ in range(len(vectors))]
         view = store.view(snapshot, lane)
         mask = view.alive
         if question.condition is not None:
@@ -97,7 +102,9 @@ def ask(store: Store, name: str, vectors: Vectors, question: Question) -> list[F
             one = vectors if len(vectors) == 1 else vectors[query : query + 1]
             best = nearest(asked, one, k=question.k, mask=mask, order=stored.order)
             items = [_hit(candidate, stored.chunks[candidate.row]) for candidate in best]
-            found.append(Found(items=items, work=best.work or 0, recall_estimate=best.recall_estimate))
+            found.append(
+                Found(items=items, work=best.work or 0, recall_estimate=best.recall_estimate, complete=best.complete)
+            )
         return found
 
 
@@ -106,14 +113,13 @@ def delete_where(store: Store, name: str, condition: Filter) -> int:
 
     Cost: the columns as of the last commit, then what was written since they were read, which is nothing as a rule.
     """
-    derived = derived_of(store, name)
     with (
         store.write() as transaction,
         store.snapshot() as before,
     ):  # nobody else writes: it is what the transaction sees
         lane = before.lane(name)
         view = store.view(before, lane)
-        bits = view.alive & condition.bits(derived.columns(before, lane, view))
+        bits = view.alive & condition.bits(derived_of(store, lane).columns(before, lane, view))
         return transaction.delete_rows(transaction.lane(name), rows_of(bits).tolist())
 
 

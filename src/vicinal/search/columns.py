@@ -26,6 +26,9 @@ from vicinal.types import Bits, Mask
 CACHE_BYTES = 64 << 20
 """Bytes of bitmaps that are remembered."""
 
+ENTRY_BYTES = 512
+"""What a remembered bitmap takes beside itself."""
+
 _SERIALS = itertools.count(1)
 
 
@@ -53,10 +56,10 @@ class _Remembered:
             if bits.nbytes * 4 > self._most or key in self._found:
                 return
             self._found[key] = bits
-            self._bytes += bits.nbytes
+            self._bytes += bits.nbytes + ENTRY_BYTES
             while self._bytes > self._most:
                 _, gone = self._found.popitem(last=False)
-                self._bytes -= gone.nbytes
+                self._bytes -= gone.nbytes + ENTRY_BYTES
 
 
 class Columns:

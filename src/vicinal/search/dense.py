@@ -43,15 +43,21 @@ class Candidates(list[Candidate]):
     """Rows best first, and what the index says of its answer.
 
     ``recall_estimate`` is the share of the true neighbours that is expected among them, ``work`` how many vectors
-    were compared, None where the index does not count.
+    were compared, None where the index does not count; ``complete`` is true where it compared every vector.
     """
 
-    __slots__ = ("recall_estimate", "work")
+    __slots__ = ("complete", "recall_estimate", "work")
 
     def __init__(
-        self, candidates: Sequence[Candidate] = (), *, recall_estimate: float = 1.0, work: int | None = 0
+        self,
+        candidates: Sequence[Candidate] = (),
+        *,
+        recall_estimate: float = 1.0,
+        work: int | None = 0,
+        complete: bool = True,
     ) -> None:
         super().__init__(candidates)
+        self.complete = complete
         self.recall_estimate = recall_estimate
         self.work = work
 
@@ -125,4 +131,5 @@ def _ordered(
         candidates[:k],
         recall_estimate=found.recall_estimate,
         work=None if found.work is None else int(found.work[0]),
+        complete=found.complete,
     )

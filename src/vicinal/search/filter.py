@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -53,7 +54,7 @@ class _Condition(Protocol):
     """A part of a filter. ``key`` tells it from any part that means something else."""
 
     @property
-    def key(self) -> Any: ...  # noqa: ANN401 - any hashable
+    def key(self) -> bytes: ...
 
     def check(self, columns: Columns) -> None:
         """Refuse what could only be empty by mistake."""
@@ -69,7 +70,7 @@ class Filter:
     """A compiled condition."""
 
     _condition: _Condition
-    _key: Any
+    _key: bytes
 
     def bits(self, columns: Columns) -> Bits:
         """Return for which rows it holds, dead ones and gaps counted as records without fields.
@@ -103,8 +104,8 @@ class _All:
     parts: tuple[_Condition, ...]
 
     @property
-    def key(self) -> Any:  # noqa: ANN401 - any hashable
-        return ("$and", frozenset(part.key for part in self.parts))
+    def key(self) -> bytes:
+        return _digest("$and", *sorted(part.key for part in self.parts))
 
     def check(self, columns: Columns) -> None:
         for part in self.parts:
@@ -122,8 +123,8 @@ class _Any:
     parts: tuple[_Condition, ...]
 
     @property
-    def key(self) -> Any:  # noqa: ANN401 - any hashable
-        return ("$or", frozenset(part.key for part in self.parts))
+    def key(self) -> bytes:
+        return _digest("$or", *sorted(part.key for part in self.parts))
 
     def check(self, columns: Columns) -> None:
         for part in self.parts:
@@ -141,8 +142,8 @@ class _Not:
     part: _Condition
 
     @property
-    def key(self) -> Any:  # noqa: ANN401 - any hashable
-        return ("$not", self.part.key)
+    def key(self) -> bytes:
+        return _digest("$not", self.part.key)
 
     def check(self, columns: Columns) -> None:
         self.part.check(columns)
@@ -158,8 +159,8 @@ class _Test:
     operand: Any
 
     @property
-    def key(self) -> Any:  # noqa: ANN401 - any hashable
-        return (self.operator, self.name, _operand_key(self.operand))
+    def key(self) -> bytes:
+        return _digest(self.operator, self.name, _operand_key(self.operand))
 
     def check(self, columns: Columns) -> None:
         kinds = columns.kinds(self.name)
@@ -206,8 +207,8 @@ class _Tests:
     tests: tuple[_Test, ...]
 
     @property
-    def key(self) -> Any:  # noqa: ANN401 - any hashable
-        return ("$and", frozenset(test.key for test in self.tests))
+    def key(self) -> bytes:
+        return _digest("$and", *sorted(test.key for test in self.tests))
 
     def check(self, columns: Columns) -> None:
         for test in self.tests:
@@ -229,10 +230,17 @@ def _every_row(page: Page) -> Bits:
     return bits
 
 
+def _digest(*parts: Any) -> bytes:  # noqa: ANN401 - whatever its ``repr`` tells from others
+    """Return what tells a condition from any other in a few bytes, however long its operand."""
+    return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
 def _operand_key(operand: Any) -> Any:  # noqa: ANN401 - any operand
     """Return what tells an operand from others of another meaning."""
     if isinstance(operand, list):
         return ("list", *map(_operand_key, operand))
+    if isinstance(operand, float) and operand.is_integer():
+        operand = int(operand)  # one number, however it is written
     return ("date", instant_of(operand)) if isinstance(operand, date) else (kind_of(operand), key_of(operand))
 
 

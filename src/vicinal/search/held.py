@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.search.dictionary import Dictionary, of_scalars
+from vicinal.search.dictionary import Dictionary, key_of, of_scalars
 from vicinal.search.meaning import MATCHES, instant_of, kind_of, words_of
 from vicinal.search.scalars import FIRST, NULL
 from vicinal.search.texts import NO_DATE, encoded
@@ -85,6 +85,11 @@ def held_codes(values: Dictionary, operator: str, operand: Any) -> Held:  # noqa
     spans, codes = TESTS[operator](values, operator, operand)
     matches = MATCHES[operator]
     end = values.first_of_tail
+    if operator == "$in":  # each operand against each value of the tail would be thousands times a thousand
+        plain = [key_of(one) for one in operand if kind_of(one) not in {"list", "date"}]
+        operand = [one for one in operand if kind_of(one) in {"list", "date"}]
+        known = [values.tail_codes[key] for key in plain if key in values.tail_codes]
+        codes = np.concatenate([codes, np.array(known, dtype=np.int64)])
     told = [code for code, value in enumerate(values.tail, end) if matches(value, operand)]
     found = [np.asarray(one, dtype=np.int64) for one in (codes, told) if len(one)]
     return Held(
@@ -135,7 +140,7 @@ def _one_of(values: Dictionary, _: str, operand: list[Any]) -> Found:
         codes.append(other)
     if len(spans) <= MOST_SPANS:
         return sorted(set(spans)), np.concatenate([NOTHING, *codes])
-    return [], np.concatenate([np.array([low for low, _ in spans], dtype=np.int64), *codes])
+    return [], np.concatenate([NOTHING, *(np.arange(low, high, dtype=np.int64) for low, high in spans), *codes])
 
 
 def _ordered(values: Dictionary, operator: str, operand: Any) -> Found:  # noqa: ANN401 - a number, a text or a date

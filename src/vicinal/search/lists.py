@@ -68,6 +68,7 @@ class Lists:
         used[elements] = True
         flat = [value for one in new for value in one]
         codes = _codes(self.scalars, flat)
+        used[[code for code in codes if code >= 0]] = True  # also where only lists that go have had it so far
         fresh = list(dict.fromkeys(value for value, code in zip(flat, codes, strict=True) if code < 0))
         scalars, old, added = self.scalars.merged(used, fresh)
         code_of = dict(zip(fresh, added.tolist(), strict=True))

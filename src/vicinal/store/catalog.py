@@ -258,16 +258,6 @@ class Catalog:
             blocks[last] = (filled, segment.tail_crc)
         return blocks
 
-    def fingerprints(self, lane: Lane) -> dict[int, tuple[int, int, int]]:
-        """Return segment number → (first row, full blocks, CRC-32 over their checksums): which rows a derived file is of."""
-        found = {}
-        for segment in self.segments(lane):
-            full = segment.row_count // BLOCK_ROWS
-            blocks = self.blocks(segment)
-            told = [blocks[block][1] for block in range(full)]
-            found[segment.header.number] = (segment.first_row, full, row_crc(*told))
-        return found
-
     def dropped(self) -> list[tuple[Path, int]]:
         """Return the vector files that no lane has any more, and when each was dropped, in seconds since 1970."""
         found = self._connection.execute("SELECT number, space, dropped_at, crc FROM dropped ORDER BY number")

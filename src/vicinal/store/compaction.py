@@ -22,6 +22,9 @@ SPARSE = 0.25
 """The share of dead rows from which a file is worth rewriting: it costs at most three rows written for one given back."""
 STEP_ROWS = 16_384
 """Rows that move in one commit: some 25 MB at 384 dimensions, a tenth of a second."""
+KEPT_DELETIONS = 1_000_000
+"""How many of the newest deletions are remembered for replicas, some 50 MB, and the others of the same commits.
+A replica that stayed away for longer is written anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +66,7 @@ def compactable(snapshot: Snapshot, lane: Lane, *, sparse: float = SPARSE) -> li
 
 
 def compact(store: Store, name: str, *, sparse: float = SPARSE, progress: Progress | None = None) -> Compacted:
-    """Rewrite the sparse vector files of a collection, in short commits.
+    """Rewrite the sparse vector files of a collection, in short commits, and forget old deletions of the database.
 
     Parameters
     ----------
@@ -100,4 +103,14 @@ def compact(store: Store, name: str, *, sparse: float = SPARSE, progress: Progre
                 progress(moved, max(total, moved))
         dropped += emptied
         dropped_bytes += segment.committed_bytes if emptied else 0
+    _forget_deletions(store)
     return Compacted(moved_rows=moved, dropped_segments=dropped, dropped_bytes=dropped_bytes)
+
+
+def _forget_deletions(store: Store) -> None:
+    """Forget what was deleted before the newest deletions; where that is nothing, nothing is written."""
+    with store.snapshot() as snapshot:
+        last, forgotten = snapshot.deletions_beyond(KEPT_DELETIONS), snapshot.oldest_feed()
+    if last > forgotten:
+        with store.write(following=True) as transaction:
+            transaction.forget_deletions(last)

@@ -6,13 +6,16 @@ dead rows, records changed in place and deleted ids are kept by the number of th
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from vicinal.store.bits import expanded
-from vicinal.store.catalog import Lane
+from vicinal.store.catalog import Known, Lane
 from vicinal.store.groups import GROUPS_AT_ONCE, Groups
 from vicinal.store.record import GROUP_COLUMNS, Group, Line, NewRecord
 from vicinal.types import Fields, Floats, Rows
@@ -45,6 +48,10 @@ class Change:
 
 class Feed(Groups):
     """Reads of one commit: what changed since another."""
+
+    def __init__(self, connection: sqlite3.Connection, folder: Path, known: Known | None = None) -> None:
+        super().__init__(connection, folder, known)
+        self._mapped: dict[int, dict[int, Floats]] = {}  # lane → number of the file → rows
 
     def oldest_feed(self) -> int:
         """Return the commit before which nobody can ask what was deleted since: it was forgotten, or never kept."""
@@ -81,14 +88,25 @@ class Feed(Groups):
 
     def relabelled_since(self, lane: Lane, sequence: int) -> Iterator[tuple[int, int, Fields]]:
         """Go through (first row, row count, fields) of the living records whose fields changed in place after a commit."""
-        for line in self._lines(lane, self._relabelled(lane, sequence)).values():
-            if line.spans:
-                yield line.first_row, len(line.spans), line.fields
+        for patches in self._relabelled(lane, sequence, AT_ONCE):
+            for group, within in self._groups_of(list(patches)):
+                first_rows, counts = group.first_rows(), group.row_counts()
+                for number in within:
+                    place, patch = number - group.number, patches[number]
+                    if counts[place]:
+                        fields = patch["fields"] if "fields" in patch else group.line(number).fields
+                        yield first_rows[place], counts[place], fields
 
-    def _relabelled(self, lane: Lane, sequence: int) -> list[int]:
-        """Return the numbers of the records that changed in place after a commit."""
-        sql = "SELECT number FROM relabels WHERE lane = ? AND sequence > ? ORDER BY sequence, number"
-        return [number for (number,) in self._connection.execute(sql, (lane.number, sequence))]
+    def _relabelled(self, lane: Lane, sequence: int, at_once: int) -> Iterator[dict[int, dict[str, Any]]]:
+        """Go through what changed in place after a commit, in parts: the number of a record → its patch.
+
+        Memory: 8 bytes for each record, and one part.
+        """
+        sql = "SELECT number FROM relabels WHERE lane = ? AND sequence > ?"
+        found = self._connection.execute(sql, (lane.number, sequence))
+        numbers = np.sort(np.fromiter((number for (number,) in found), dtype=np.int64))
+        for start in range(0, len(numbers), at_once):
+            yield dict(self._patches(numbers[start : start + at_once].tolist()))
 
     def deletions_since(self, sequence: int) -> Iterator[Deletion]:
         """Go through what was deleted after a commit, in the order of the commits.
@@ -104,6 +122,17 @@ class Feed(Groups):
             for when, collection, record_id in self._checked(found, "deletions"):
                 yield Deletion(collection=collection, id=record_id, sequence=when)
             key = found[-1][:3]
+
+    def deletions_beyond(self, kept: int) -> int:
+        """Return the last commit whose deletions all stand before the newest ``kept``; 0 where there is none.
+
+        Cost: reading ``kept`` of them.
+        """
+        sql = (
+            "SELECT max(sequence) FROM deletions "
+            "WHERE sequence < (SELECT sequence FROM deletions ORDER BY sequence DESC LIMIT 1 OFFSET ?)"
+        )
+        return int(self._connection.execute(sql, (max(kept - 1, 0),)).fetchone()[0] or 0)
 
     def changes(self, lane: Lane, since: int, *, at_once: int = AT_ONCE) -> Iterator[Change]:
         """Go through the records of a lane that were written or changed in place after a commit.
@@ -128,10 +157,10 @@ class Feed(Groups):
                 waiting = []
         if waiting:
             yield self._change(lane, waiting, in_place=False)
-        relabelled = self._lines(lane, self._relabelled(lane, since))
-        old = [line for line in relabelled.values() if line.written <= since]
-        for start in range(0, len(old), at_once):
-            yield self._change(lane, old[start : start + at_once], in_place=True)
+        for patches in self._relabelled(lane, since, at_once):
+            old = [line for line in self._lines(lane, list(patches)).values() if line.written <= since]
+            if old:
+                yield self._change(lane, old, in_place=True)
 
     def _groups_after(self, lane: Lane, since: int) -> Iterator[Group]:
         """Go through the groups of a lane that commits after ``since`` wrote, ascending by number."""
@@ -165,10 +194,16 @@ class Feed(Groups):
         )
 
     def vectors_at(self, lane: Lane, rows: Rows) -> Floats:
-        """Return the stored vectors of rows, copied: float32 (len(rows), D)."""
+        """Return the stored vectors of rows, copied: float32 (len(rows), D).
+
+        The first call maps all files of the lane, for as long as the snapshot lasts: compaction may delete them meanwhile.
+        """
+        segments, before = self.segments(lane), self._mapped.get(lane.number, {})
+        mapped = {one.header.number: one.map_again(before.get(one.header.number)) for one in segments}
+        self._mapped[lane.number] = mapped
         found = np.empty((len(rows), lane.space.dim), dtype=np.float32)
-        for segment in self.segments(lane):
+        for segment in segments:
             here = (rows >= segment.first_row) & (rows < segment.next_row)
             if here.any():
-                found[here] = segment.map()[rows[here] - segment.first_row]
+                found[here] = mapped[segment.header.number][rows[here] - segment.first_row]
         return found

@@ -28,6 +28,16 @@ class Groups(Catalog):
             raise self._damaged("a row of groups does not match its checksum")
         return Group(a, b, c, d, e, f, g, h, i, j)
 
+    def last_groups(self, lane: Lane, count: int = 4) -> dict[int, int]:
+        """Return the numbers and checksums of the groups that were written last: what tells this history from another."""
+        sql = "SELECT number, crc FROM groups WHERE lane = ? ORDER BY first_row DESC LIMIT ?"
+        return dict(self._connection.execute(sql, (lane.number, count)).fetchall())
+
+    def checksums_of(self, groups: Sequence[int]) -> dict[int, int]:
+        """Return the checksums of those of some groups that are there."""
+        sql = f"SELECT number, crc FROM groups WHERE number IN ({marks(groups)})"  # noqa: S608 - only question marks
+        return dict(self._connection.execute(sql, tuple(groups)).fetchall())
+
     def _numbers(self, lane: Lane, ids: Sequence[str]) -> dict[str, int]:
         """Return id → record number of those ids that are stored."""
         found: dict[str, int] = {}

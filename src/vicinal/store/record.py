@@ -25,6 +25,8 @@ _LINES = json.JSONEncoder(ensure_ascii=False, separators=(",\n", ":"), allow_nan
 
 _PARSE = json.JSONDecoder().raw_decode
 
+MAX_FIELDS = 1024
+"""Fields that a record has at most."""
 GROUP_COLUMNS = "number, lane, first_row, row_count, record_count, counts, sequence, lengths, texts, lines, crc"
 
 

@@ -130,6 +130,10 @@ class Segment:
         rows = np.frombuffer(mapped, dtype="<f4", offset=HEADER_BYTES, count=count * self.header.dim)
         return rows.reshape(count, self.header.dim)
 
+    def map_again(self, before: Floats | None) -> Floats:
+        """Return the same as ``map_whole``: what was mapped before, unless the rows have outgrown its room."""
+        return before if before is not None and len(before) >= self.row_count else self.map_whole()
+
     def _check_length(self, size_bytes: int) -> None:
         """Refuse a file that has lost committed rows."""
         if size_bytes < self.committed_bytes:

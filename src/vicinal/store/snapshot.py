@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vicinal.store.bits import clear, fill, mask_of, no_bits
+from vicinal.store.bits import clear, fill, no_bits
 from vicinal.store.catalog import Lane
 from vicinal.store.feed import Feed
 from vicinal.store.groups import QUALIFIED_COLUMNS, places, portions
 from vicinal.store.record import Group, Line
-from vicinal.types import Bits, Fields, Floats, Record, Rows
+from vicinal.types import Bits, Floats, Record
 
 IDS_AT_ONCE = 10_000
 
@@ -171,17 +171,6 @@ class Snapshot(Feed):
         numbers = [number for (number,) in self._connection.execute(sql, values)]
         return [(line.id, line.origin) for line in self._lines(lane, numbers).values()]
 
-    def record_of_row(self, lane: Lane) -> Rows:
-        """Return the number of the record of each row, -1 for dead ones: int64 (next_row,)."""
-        owner = np.full(lane.next_row, -1, dtype=np.int64)
-        for group in self._groups_from(lane, 0):
-            if not 0 <= group.first_row <= group.first_row + group.row_count <= lane.next_row:
-                raise self._damaged("a group stands outside of its lane")
-            numbers = np.repeat(group.number + np.arange(group.record_count), group.row_counts())
-            owner[group.first_row : group.first_row + group.row_count] = numbers
-        owner[~mask_of(self.alive(lane), lane.next_row)] = -1
-        return owner
-
     def check_records(self, lane: Lane) -> None:
         """Compare the records of a lane with the ids, origins, tombstones and sums that tell of them as well.
 
@@ -222,9 +211,3 @@ class Snapshot(Feed):
         ):
             raise self._damaged("a group of records does not agree with itself")
         return list(self._as_now(lane, {line.number: line for line in lines}).values())
-
-    def fields(self, lane: Lane) -> Iterator[tuple[int, Fields]]:
-        """Go through (record number, fields) of the records of a lane, numbers ascending; dead ones may be among them."""
-        for group in self._groups_from(lane, 0):
-            lines = self._as_now(lane, {line.number: line for line in group.lines()})
-            yield from ((number, line.fields) for number, line in lines.items())

@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -125,7 +125,6 @@ class Store:
         self._generation = 0
         self._next_sweep: float | None = None
         self._must_overwrite = False
-        self._callbacks: list[Callable[[], None]] = []
         self._closed = False
         _OPEN[folder] += 1
         self._finalizer = weakref.finalize(self, _close, self._inside)
@@ -371,6 +370,11 @@ class Store:
                 self._views[lane.number] = new
         return new.view
 
+    def forget(self, lane_number: int) -> None:
+        """Drop the view that is kept of a lane, because it is gone; none is no error."""
+        with self._guard:
+            self._views.pop(lane_number, None)
+
     @contextmanager
     def write(self, *, following: bool = False) -> Iterator[Transaction]:
         """Write one commit: when the block ends well, it is durable; when it raises, nothing happened.
@@ -413,6 +417,8 @@ class Store:
                         connection.execute("ROLLBACK")
                     raise
             self._remember(known)
+            for number in transaction.dropped_lanes:
+                self.forget(number)
             with suppress(StoreError):  # the commit is durable; the head may be too low, never too high
                 self._acknowledge(transaction.sequence)
             for path in old_files:
@@ -483,7 +489,11 @@ class Store:
             return inside.writer
         if inside.session is None:
             session = FileLock(self.folder / SESSION_NAME, write=True)
-            session.together()
+            try:
+                session.together()
+            except BaseException:
+                session.close()
+                raise
             inside.session = session
         if inside.writer is None:
             inside.writer = schema.connect(self.path, write=True)
@@ -510,17 +520,8 @@ class Store:
         if self._closed:
             raise StoreError(f"{self.folder} is closed; open it again.", where=str(self.folder))
 
-    def on_close(self, callback: Callable[[], None]) -> None:
-        """Have a function called when the store is closed, before anything is: what works in the background stops there.
-
-        It is called once, outside of all locks, and not at all where the program ends without closing.
-        """
-        self._callbacks.append(callback)
-
     def close(self) -> None:
         """Close the database. The last session to close seals it. Closing twice is no error."""
-        while self._callbacks:
-            self._callbacks.pop()()
         with self._write_guard, self._guard:
             self._closed = True
             self._views.clear()

@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.errors import AlreadyExistsError, RecordNotFoundError, ShapeError
+from vicinal.errors import AlreadyExistsError, RangeError, RecordNotFoundError, ShapeError
 from vicinal.space import Space, Vectors
 from vicinal.store.catalog import Known, Lane, Probe
+from vicinal.store.feed import AT_ONCE
 from vicinal.store.format import row_crc
 from vicinal.store.groups import marks
 from vicinal.store.moving import GroupWriter
-from vicinal.store.record import NewRecord, lines_of
+from vicinal.store.record import MAX_FIELDS, NewRecord, lines_of
 from vicinal.types import Fields
 
 
@@ -27,6 +28,7 @@ class Transaction(GroupWriter):
         super().__init__(connection, folder, known)
         self._known = self._known.copy()
         self.sequence += 1
+        self.dropped_lanes: list[int] = []
 
     def finish(self) -> Known:
         """Write the manifest of this commit, the last of its writes; return what is known of it from then on."""
@@ -76,6 +78,8 @@ class Transaction(GroupWriter):
     def drop_collection(self, name: str) -> int:
         """Delete a collection with all its records; return how many there were. Its space and canary stay.
 
+        The settings whose names begin with ``collection <number>`` and a space go with it.
+
         Raises
         ------
         CollectionNotFoundError
@@ -91,8 +95,10 @@ class Transaction(GroupWriter):
             run(f"DELETE FROM {table} WHERE collection = ?", (lane.collection,))  # noqa: S608 - our own names
         run("DELETE FROM lanes WHERE number = ?", (lane.number,))
         run("DELETE FROM collections WHERE number = ?", (lane.collection,))
+        run("DELETE FROM settings WHERE name GLOB ?", (f"collection {lane.collection} *",))
         self._log_deletions(name, [""])
-        del self._known.lanes[name]
+        self.dropped_lanes.append(lane.number)
+        del self._known.lanes[name], self._known.segments[lane.number]
         self._known.names = [one for one in self.collection_names() if one != name]
         return lane.records
 
@@ -241,6 +247,11 @@ class Transaction(GroupWriter):
         merge : bool
             Whether the fields that are not named stay, or go.
 
+        Raises
+        ------
+        RangeError
+            A record would have more than ``MAX_FIELDS``; nothing is written.
+
         Notes
         -----
         What the ledger says of the fields stays: a sync compares a source with what the source gave last,
@@ -252,6 +263,14 @@ class Transaction(GroupWriter):
             number: {"fields": {**(old[number].fields if merge else {}), **fields[record_id]}}
             for record_id, number in numbers.items()
         }
+        for record_id, number in numbers.items():
+            if (count := len(told[number]["fields"])) > MAX_FIELDS:
+                raise RangeError(
+                    f"Record {record_id!r} would have {count} fields; the most is {MAX_FIELDS}.",
+                    expected=f"<= {MAX_FIELDS}",
+                    got=count,
+                    where=record_id,
+                )
         self._patch(lane, told)
         return len(numbers)
 
@@ -285,8 +304,11 @@ class Transaction(GroupWriter):
 
     def delete_rows(self, lane: Lane, rows: Sequence[int]) -> int:
         """Delete the records that any of some living rows belongs to; return how many there were."""
-        found = self.chunks_at(lane, [int(row) for row in rows])
-        return self.delete(lane, sorted({chunk.record.id for chunk in found.values()}))
+        deleted = 0
+        for start in range(0, len(rows), AT_ONCE):
+            found = self.chunks_at(lane, [int(row) for row in rows[start : start + AT_ONCE]])
+            deleted += self.delete(lane, sorted({chunk.record.id for chunk in found.values()}))
+        return deleted
 
     def forget_deletions(self, sequence: int) -> None:
         """Forget which ids were deleted in a commit and in those before it; ``oldest_feed`` tells from then on."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from vicinal.store.bits import clear, fill, resized
 from vicinal.store.catalog import Lane
-from vicinal.store.segment import Segment
 from vicinal.store.snapshot import LaneView, Snapshot
 from vicinal.types import Bits, Floats
 
@@ -40,15 +39,8 @@ def _view(snapshot: Snapshot, lane: Lane, before: Mapping[int, Floats], alive: B
     mapped = {}
     parts = []
     for segment in snapshot.segments(lane):
-        rows = mapped[segment.header.number] = _mapped(segment, before.get(segment.header.number))
+        rows = mapped[segment.header.number] = segment.map_again(before.get(segment.header.number))
         parts.append((segment.first_row, rows[: segment.row_count]))
     alive.setflags(write=False)
     view = LaneView(sequence=snapshot.sequence, parts=tuple(parts), alive=alive, next_row=lane.next_row)
     return KeptView(view, mapped)
-
-
-def _mapped(segment: Segment, before: Floats | None) -> Floats:
-    """Return the rows of a file, mapped again only where they have outgrown the room that was mapped before."""
-    if before is not None and len(before) >= segment.row_count:
-        return before
-    return segment.map_whole()

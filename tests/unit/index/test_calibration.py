@@ -106,8 +106,17 @@ def test_plain_data_and_back() -> None:
         {**CALIBRATION.as_dict(), "fronts": {"10": []}},
         {**CALIBRATION.as_dict(), "fronts": {"x": []}},
         {**CALIBRATION.as_dict(), "rows": "many"},
+        {**CALIBRATION.as_dict(), "rows": float("inf")},
+        {**CALIBRATION.as_dict(), "queries": -1},
+        {**CALIBRATION.as_dict(), "cells": 2**70},
+        {**CALIBRATION.as_dict(), "cells": 0},
         {**CALIBRATION.as_dict(), "fronts": {"10": [{"probes": -1}]}},
         {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], "candidates": 0}]}},
+        *(
+            {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], name: value}]}}
+            for name in ("probes", "candidates", "rescored")
+            for value in (float("inf"), 2**70)
+        ),
     ]
     assert [Calibration.from_dict(one) for one in wrong] == [None] * len(wrong)
 
@@ -135,8 +144,18 @@ def test_the_way_by_selectivity() -> None:
     assert plan(0.5).probes > plan(1).probes == 64
     assert plan(0.5).wanted > 0
     assert plan(0.5).filtered
+    assert plan(0.5, cells=plan(0.5).probes).probes == 0
     assert not plan(0.99).filtered
     assert plan(1, masked=False).way == "scan"
+
+
+def test_filters_claim_no_more_than_was_asked() -> None:
+    """What a setting gave without a filter is no estimate where cells are chosen with one, unless it is less."""
+    measured = CALIBRATION.setting(0.9, 10).recall
+    assert plan(1).recall == measured
+    assert plan(0.5).recall == min(measured, 0.9)
+    assert plan(0.5, recall=0.5).recall == 0.5
+    assert plan(0.5, recall=0.5, cells=0).recall == CALIBRATION.setting(0.5, 10).recall
 
 
 def test_crowds_are_noticed_and_widened() -> None:

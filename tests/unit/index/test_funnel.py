@@ -277,7 +277,10 @@ def test_damaged_files_are_left_aside(tmp_path: Path, name: str) -> None:
         ("spans", np.array([[0, -5]])),
         ("spans", np.array([[5, 600], [0, 600]])),
         ("spans", np.array([7])),
+        ("spans", np.array([[0, 500]])),
+        ("spans", np.array([[0, np.inf]])),
         ("int8_spans", np.array([[0, 2**62]])),
+        ("int8_spans", np.array([[2**62, 600]])),
         ("cell_offsets_0", np.array([0, 64, 128, 1 << 40, 640])),
         ("rows_0", np.zeros(5, np.float64)),
         ("codes_0", None),
@@ -295,6 +298,46 @@ def test_arrays_that_do_not_fit_are_left_aside(tmp_path: Path, name: str, array:
     generation.publish(tmp_path / "wrong", arrays, found.meta)
     with pytest.warns(DamagedIndexWarning, match="do not fit"):
         assert FunnelIndex.open(tmp_path / "wrong", [(0, rows)], SPACE) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("end", -5), ("end", 100), ("end", 10**15), ("runs", 2**62), ("runs", 2**80)]
+)
+def test_numbers_that_do_not_fit_are_left_aside(tmp_path: Path, name: str, value: int) -> None:
+    """A generation whose manifest names rows that its arrays have not is named, and is never searched."""
+    rows = world(600)
+    FunnelIndex.build([(0, rows)], SPACE, cells=0, folder=tmp_path)
+    found = generation.latest(tmp_path)
+    assert found is not None
+    said = value if name == "end" else [{"count": 600, "first_row": value}]
+    generation.publish(tmp_path / "wrong", found.arrays, {**found.meta, name: said})
+    with pytest.warns(DamagedIndexWarning, match="do not fit"):
+        assert FunnelIndex.open(tmp_path / "wrong", [(0, rows)], SPACE) is None
+
+
+def test_settings_for_other_cells_are_left_aside(tmp_path: Path) -> None:
+    """Settings that were measured with other cells than the index has are not taken."""
+    rows = world(600)
+    flat, celled = (
+        FunnelIndex.build([(0, rows)], SPACE, cells=cells, folder=tmp_path / str(cells)) for cells in (0, 4)
+    )
+    celled = celled.with_calibration(celled.calibrate())
+    assert FunnelIndex.open(tmp_path / "4", [(0, rows)], SPACE).stale() == ""  # type: ignore[union-attr]  # it is there
+    flat.with_calibration(celled.calibration)
+    opened = FunnelIndex.open(tmp_path / "0", [(0, rows)], SPACE)
+    assert opened is not None
+    assert opened.stale() == "uncalibrated"
+
+
+@pytest.mark.parametrize("name", ["cosine", "l2"])
+def test_no_row_lives(name: str) -> None:
+    """An index of dead rows alone has no cells, tells all its progress, and finds nothing among the living."""
+    told: list[tuple[int, int]] = []
+    rows, dead = world(600), np.zeros(600, np.bool_)
+    index = FunnelIndex.build([(0, rows)], SPACES[name], alive=dead, cells=16, progress=lambda *one: told.append(one))
+    assert index.info()["cells"] == 0
+    assert told[-1] == (600, 600)
+    assert (index.search(asked(SPACES[name]), k=5, mask=dead).counts == 0).all()
 
 
 def test_forged_rows_are_no_answers(tmp_path: Path) -> None:

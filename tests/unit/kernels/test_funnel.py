@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -348,6 +350,46 @@ def test_native_side_refuses_what_it_could_not_read() -> None:
         funnel.search(center[None], 1, 1, 0, None, 0, 1, False, *places)  # noqa: FBT003 - a native signature
     with pytest.raises(ValueError, match="one row for each query"):
         funnel.search(np.zeros((2, 8), np.float32), 9, 9, 0, None, 0, 1, False, *places)  # noqa: FBT003 - the same
+
+
+SHORT_OF_MEMORY = """
+import resource
+import numpy as np
+from vicinal import kernels
+
+rows, queries = np.zeros((1 << 22, 8), np.float32), np.ones((8, 8), np.float32)
+run = kernels.Run(codes=np.zeros((1 << 16, 1, 64), np.uint8), factors=np.zeros(1 << 22, np.float32), count=1 << 22)
+funnel = kernels.Funnel(8, "dot", np.zeros(8, np.float32), None, runs=[run], float_parts=[(0, rows)])
+funnel.search(queries, k=2, candidates=9, rescored=9, threads=2)
+with open("/proc/self/statm") as told:
+    taken = int(told.read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (12 << 20),) * 2)
+for threads in (1, 2, 16):
+    try:
+        funnel.search(queries, k=2, candidates=1 << 22, rescored=9, threads=threads)
+    except MemoryError:
+        print(threads)
+"""
+
+
+@NEEDS_NATIVE
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_no_memory_in_a_thread_is_an_error() -> None:
+    """Candidates that no memory is left for raise a MemoryError from any thread, where queries or rows are shared."""
+    done = subprocess.run([sys.executable, "-c", SHORT_OF_MEMORY], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["1", "2", "16"]), done.stderr
+
+
+@pytest.mark.parametrize("threads", [1, 2, 16])
+def test_many_candidates_in_small_groups(chosen: str, threads: int) -> None:
+    """Where many candidates make the groups of queries small, each query has the answer that it has alone."""
+    rows = world(40_000, 8)
+    funnel, queries = built(rows), world(9, 8, seed=1)
+    how: dict[str, Any] = {"k": 3, "candidates": 1 << 30, "rescored": 40}
+    together = funnel.search(queries, threads=threads, **how)
+    for place in range(len(queries)):
+        alone = funnel.search(queries[place : place + 1], **how)
+        assert all((one[place] == other[0]).all() for one, other in zip(together, alone, strict=True))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.uint16])

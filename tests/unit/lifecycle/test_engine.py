@@ -256,7 +256,8 @@ def test_the_background_builds_what_many_rows_need(tmp_path: Path, monkeypatch: 
         collection = db.collection("n", model=ENCODER)
         collection.add(records(MANY), vectors=clustered(MANY, 13))
         assert collection.search(clustered(1, 14)).complete
-        derived_of(db._store, "n").wait()
+        with db._store.snapshot() as snapshot:
+            derived_of(db._store, snapshot.lane("n")).wait()
         assert not collection.search(clustered(1, 14)).complete
         assert any((tmp_path / "n.vicinal" / "index").rglob("manifest.json"))
 
@@ -341,3 +342,101 @@ def test_export_and_import_are_each_other(many: Collection, tmp_path: Path) -> N
         with pytest.raises(SpaceMismatchError):
             other.import_vectors(tmp_path / "out" / "vectors.npy", space=ENCODER)
         assert len(other) == 0
+
+
+def test_a_collection_that_was_dropped_and_made_anew_has_nothing_of_the_old(many: Collection, tmp_path: Path) -> None:
+    """Neither codes nor fields nor files: its questions, filters and deletions are its own, in every process."""
+    folder = tmp_path / "many.vicinal"
+    with vicinal.open(folder) as db:
+        old = db.collection("many", model=ENCODER)
+        old.search(clustered(1, 1), where={"group": 3})
+        db.drop("many")
+        new = db.collection("many", model=ENCODER)
+        new.add([{**one, "group": -1} for one in records(MANY)], vectors=clustered(MANY, 77))
+        for one in (many, old, new):
+            assert shared(one, clustered(5, 78)) >= 0.9
+            assert len(one.search(clustered(1, 1), where={"group": -1})) == 10
+            assert not one.search(clustered(1, 1), where={"group": 3})
+        assert new.delete(where={"group": 3}) == 0
+        db.drop("many")
+        other = FunctionEncoder(lambda texts: np.ones((len(texts), 8), dtype=np.float32), name="n", version="1", dim=8)
+        db.collection("many", model=other).add([{"id": "a", "text": "b"}])
+        with pytest.raises(SpaceMismatchError):
+            new.search(clustered(1, 1))
+
+
+def test_what_is_approximate_never_says_that_it_is_complete(many: Collection) -> None:
+    """Also where the measurement missed nothing: a sample proves nothing of other questions."""
+    hits = many.search(clustered(1, 3), recall=0.999)
+    assert not hits.complete
+    assert hits.recall_estimate < 1
+
+
+def test_readers_of_different_commits_do_not_undo_each_other(many: Collection) -> None:
+    """A reader that began before a write is served by what is known of its commit; nothing is read in anew."""
+    store = many._store
+    query = clustered(1, 3)
+    with store.snapshot() as before:
+        lane = before.lane("many")
+        view = store.view(before, lane)
+        derived = derived_of(store, lane)
+        first = derived.columns(before, lane, view)
+        many.update({"r5": {"group": 4242}})
+        assert ids(many.search(query, where={"group": 4242})) == ["r5"]
+        assert derived.columns(before, lane, view) is first
+    assert ids(many.search(query, where={"group": 4242})) == ["r5"]
+
+
+def test_upkeep_that_was_due_while_the_background_rested_comes_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next question starts it, though nothing was written since."""
+    monkeypatch.setattr("vicinal.lifecycle.derived.AT_ONCE", 1000)
+    monkeypatch.setenv("VICINAL_MAINTENANCE", "0")
+    with vicinal.open(tmp_path / "n.vicinal") as db:
+        collection = db.collection("n", model=ENCODER)
+        collection.add(records(MANY), vectors=clustered(MANY, 13))
+        assert collection.search(clustered(1, 14)).complete
+        monkeypatch.setenv("VICINAL_MAINTENANCE", "1")
+        assert collection.search(clustered(1, 14)).complete
+        with collection._store.snapshot() as snapshot:
+            derived_of(collection._store, snapshot.lane("n")).wait()
+        assert not collection.search(clustered(1, 14)).complete
+
+
+def test_an_export_keeps_sources_and_the_chunks_of_records_apart(tmp_path: Path) -> None:
+    """A record of several chunks gives ids that no other record has; sources come back."""
+    toy = vicinal.testing.ToyEncoder(max_tokens=8)
+    with vicinal.open(tmp_path / "n.vicinal") as db:
+        notes = db.collection("notes", model=toy)
+        notes.add([{"id": "a", "text": "one two three. " * 8}, {"id": "a#0", "text": "x", "source": "file.txt"}])
+        count = notes.export(tmp_path / "out").rows
+        assert count > 2
+        again = db.collection("again", model=toy)
+        assert again.import_vectors(tmp_path / "out").rows == len(again) == count
+        assert again.get("a#0").source == "file.txt"
+
+
+def test_a_wrong_recall_makes_no_collection(tmp_path: Path) -> None:
+    """It is looked at before anything is written."""
+    with vicinal.open(tmp_path / "n.vicinal") as db:
+        with pytest.raises(RangeError):
+            db.collection("a", model=ENCODER, recall=7)
+        assert db.collections() == []
+
+
+def test_a_folder_that_was_set_back_by_hand_has_nothing_of_the_later_history(tmp_path: Path, quiet: None) -> None:
+    """Other records with the same vectors, under the same numbers: the columns that lie there are not taken for theirs."""
+    folder, older = tmp_path / "n.vicinal", tmp_path / "older"
+    with vicinal.open(folder) as db:
+        db.collection("n", model=ENCODER)
+    shutil.copytree(folder, older)
+    with vicinal.open(folder) as db:
+        collection = db.collection("n", model=ENCODER)
+        collection.add([{"id": "a", "text": "", "group": "old"}], vectors=clustered(1, 1))
+        collection.compact()
+    shutil.copytree(folder / "index", older / "index")
+    with vicinal.open(older) as db:
+        collection = db.collection("n", model=ENCODER)
+        collection.add([{"id": "a", "text": "", "group": "new"}], vectors=clustered(1, 1))
+        assert ids(collection.search(clustered(1, 1), where={"group": "new"})) == ["a"]

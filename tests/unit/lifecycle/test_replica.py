@@ -16,12 +16,14 @@ from store_worlds import SPACE
 from vicinal.errors import (
     CorruptStoreError,
     DatabaseNotFoundError,
+    InputError,
     LockedError,
     RangeError,
     ReplicaError,
     SnapshotNotFoundError,
 )
 from vicinal.lifecycle import snapshots
+from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.replica import Replica, digest
 from vicinal.lifecycle.replica import replica as module
 from vicinal.space import Vectors
@@ -352,13 +354,132 @@ def test_another_primary_is_refused_and_resync_takes_it(primary, replica, tmp_pa
     other.close()
 
 
-def set_back(primary, tmp_path):
-    """Return a restored copy of the primary as it is now, after the primary has gone on."""
+def set_back(primary, tmp_path, *, by_hand=False):
+    """Return a restored copy of the primary as it is now, after the primary has gone on; by hand it does not say so."""
     snapshots.take(primary, tmp_path / "place")
-    put(primary, "main", store_worlds.records(range(200, 210), version=3))
-    put(primary, "main", store_worlds.records(range(210, 215), version=3))
+    for first in (200, 210, 220):
+        put(primary, "main", store_worlds.records(range(first, first + 5), version=3))
     snapshots.restore(tmp_path / "place", tmp_path / "back")
-    return Store.open(tmp_path / "back")
+    back = Store.open(tmp_path / "back")
+    if by_hand:
+        with back.write() as transaction:
+            transaction.remove_setting(snapshots.EPOCH)
+    return back
+
+
+def test_a_restored_primary_is_refused_whatever_adds_up(primary, replica, tmp_path):
+    """Other records of the same ids, as many commits, the same counts: it is known as another history, until a resync."""
+    put(primary, "main", store_worlds.records([0]), seed=1)
+    snapshots.take(primary, tmp_path / "place")
+    put(primary, "main", store_worlds.records([0], version=5))
+    replica.step()
+    old = digest_of(replica.store)
+    replica.close()
+    snapshots.restore(tmp_path / "place", tmp_path / "back")
+    back = Store.open(tmp_path / "back")
+    with Replica.open(tmp_path / "replica", back.folder) as moved:
+        for name in (None, 1, 2):
+            if name:
+                put(back, "main", store_worlds.records([name], version=6))
+            with pytest.raises(ReplicaError, match="another history"):
+                moved.step()
+            assert (moved.status().lag, moved.status().lag_s) == (None, None)
+            assert digest_of(moved.store) == old
+        moved.resync()
+        assert same(back, moved)
+        assert moved.status().history == ()
+        put(back, "main", store_worlds.records([3], version=6))
+        assert moved.step().records == 1
+        assert same(back, moved)
+    for version in range(7, 12):
+        put(primary, "main", store_worlds.records([0], version=version))
+    with (
+        Replica.open(tmp_path / "replica", primary.folder) as moved,
+        pytest.raises(ReplicaError, match="another history"),
+    ):
+        moved.step()
+    back.close()
+
+
+def test_whose_history_a_replica_tells(primary, replica, tmp_path):
+    """A replica has no epoch of its own, promoted or not, but for one that was restored itself, which has another one."""
+    snapshots.take(primary, tmp_path / "place")
+    snapshots.restore(tmp_path / "place", tmp_path / "back")
+    with Replica.open(tmp_path / "one", tmp_path / "back") as one:
+        one.step()
+        snapshots.take(one.store, tmp_path / "of one")
+        one.promote()
+    snapshots.restore(tmp_path / "of one", tmp_path / "again")
+    with Replica.open(tmp_path / "again", tmp_path / "back") as again:
+        assert again.step().records == 0
+        again.promote()
+    epochs = []
+    for name in ("back", "one", "again"):
+        store = Store.open(tmp_path / name, read_only=True)
+        with store.snapshot() as snapshot:
+            epochs.append(snapshot.setting(snapshots.EPOCH))
+        store.close()
+    assert epochs[1] is None
+    assert None not in (epochs[0], epochs[2])
+    assert epochs[0] != epochs[2]
+
+
+def test_the_kept_recall_comes_along(primary, replica):
+    """What a collection keeps as its recall is the replica's too, under its own numbers, changes with it, and goes with it."""
+
+    def kept(store, name):
+        with store.snapshot() as snapshot:
+            return snapshot.setting(recall_setting(snapshot.lane(name).collection))
+
+    def keep(recall):
+        with primary.write() as transaction:
+            name = recall_setting(transaction.lane("main").collection)
+            transaction.remove_setting(name) if recall is None else transaction.put_setting(name, recall)
+
+    put(primary, "first", store_worlds.records([1]))
+    drop(primary, "first")
+    for recall in ("0.9", "0.95", None, "0.8"):
+        before = digest_of(primary)
+        keep(recall)
+        replica.step()
+        assert kept(replica.store, "main") == recall
+        assert same(primary, replica)
+        assert digest_of(primary) != before
+    replica.resync()
+    assert kept(replica.store, "main") == "0.8"
+    drop(primary, "main")
+    put(primary, "main", store_worlds.records([1]))
+    replica.step()
+    assert kept(replica.store, "main") is None
+    assert same(primary, replica)
+
+
+def test_a_database_with_snapshots_in_its_folder_is_a_database(primary, tmp_path):
+    """A primary is followed itself even where something in its folder looks like a place."""
+    snapshots.take(primary, tmp_path / "place")
+    shutil.copytree(tmp_path / "place" / "snapshots", primary.folder / "snapshots")
+    put(primary, "main", store_worlds.records([500]))
+    with Replica.open(tmp_path / "replica", primary.folder) as one:
+        assert one.step().records == 58
+        assert same(primary, one)
+
+
+@pytest.mark.parametrize(
+    ("folder", "followed"), [(5, "x"), ("a\0", "x"), ("x", 5), ("x", b"y"), ("x", "a\0"), ("x", "\ud800")]
+)
+def test_what_is_no_path_is_told(tmp_path, monkeypatch, folder, followed):
+    """Anything but a path, or a place, is an InputError, and nothing is made."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        Replica.open(folder, followed)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("poll_s", ["x", True, float("nan"), float("inf"), -1.0])
+def test_a_pause_must_be_one(replica, poll_s):
+    """Only a number of seconds, above 0 and at most a day, is waited."""
+    with pytest.raises(InputError):
+        replica.follow(poll_s=poll_s)
 
 
 def test_a_primary_that_was_set_back_is_refused(primary, replica, tmp_path):
@@ -375,8 +496,8 @@ def test_a_primary_that_was_set_back_is_refused(primary, replica, tmp_path):
 
 
 def test_a_primary_that_was_set_back_and_went_on_is_refused(primary, replica, tmp_path):
-    """A restored primary that has more commits by now than its replica had seen does not add up, and nothing changes."""
-    back = set_back(primary, tmp_path)
+    """Set back by hand, with more commits by now than its replica had seen, it does not add up, and nothing changes."""
+    back = set_back(primary, tmp_path, by_hand=True)
     replica.step()
     old = digest_of(replica.store)
     replica.close()
@@ -394,7 +515,7 @@ def test_a_primary_that_was_set_back_and_went_on_is_refused(primary, replica, tm
 @pytest.mark.parametrize("held", ["other", "main"])
 def test_another_history_of_the_same_primary_is_refused(primary, replica, tmp_path, held):
     """A set-back primary that lacks a collection of the replica, or has it in another space, does not add up."""
-    back = set_back(primary, tmp_path)
+    back = set_back(primary, tmp_path, by_hand=True)
     put(primary, "other", store_worlds.records(range(3)))
     replica.step()
     old = digest_of(replica.store)

@@ -25,6 +25,7 @@ from vicinal.errors import (
     CorruptSnapshotError,
     DatabaseNotFoundError,
     FormatVersionError,
+    InputError,
     LockedError,
     NoSpaceLeftError,
     RangeError,
@@ -349,8 +350,8 @@ def test_killed_by_a_signal_the_place_stays_whole(folder, tmp_path):
         time.sleep(chance.random() * 0.06)
         os.kill(child, signal.SIGKILL)
         interrupted += os.waitpid(child, 0)[1] == signal.SIGKILL
-        verified = s.verify(tmp_path / "place")
-        assert list(verified.sequences) == [one.sequence for one in s.snapshots(tmp_path / "place") if one.sound]
+        listed = [one.sequence for one in s.snapshots(tmp_path / "place") if one.sound]
+        assert not listed or list(s.verify(tmp_path / "place").sequences) == listed
     taken(folder, tmp_path / "place")
     s.restore(tmp_path / "place", tmp_path / "new")
     assert store_worlds.contents(tmp_path / "new") == store_worlds.contents(folder)
@@ -505,20 +506,116 @@ def test_a_manifest_that_lies_about_its_commit_makes_nothing(folder, tmp_path):
 
 
 def test_a_place_holds_one_database(folder, tmp_path):
-    """Another database is refused; so is another history of the same one at a commit that is there already."""
+    """Another database is refused; so is a restored one beside the one that it was taken from, wherever either stands."""
     place = MemoryPlace()
-    taken(folder, place)
+    first = taken(folder, place)
     store_worlds.make(tmp_path / "other")
     with pytest.raises(ConflictError, match="another database"):
         taken(tmp_path / "other", place)
     s.restore(place, tmp_path / "branch")
+    for version in (5, 6, 7):
+        change(tmp_path / "branch", [2], version)
+        with pytest.raises(ConflictError, match="restored"):
+            taken(tmp_path / "branch", place)
+    change(folder, [1], 5)
+    second = taken(folder, place)
+    own = MemoryPlace()
+    taken(tmp_path / "branch", own)
+    with pytest.raises(ConflictError, match="restored"):
+        taken(folder, own)
+    assert s.verify(place).sequences == (first.sequence, second.sequence)
+
+
+def test_a_database_that_was_set_back_by_hand_is_refused(folder, tmp_path):
+    """A copied folder tells nothing of another history; two states of one commit are still never taken for one."""
+    place = MemoryPlace()
+    shutil.copytree(folder, tmp_path / "branch")
     change(folder, [1], 5)
     change(tmp_path / "branch", [2], 6)
     taken(folder, place)
-    with pytest.raises(ConflictError, match="went on"):
+    with pytest.raises(ConflictError, match="another snapshot of commit"):
         taken(tmp_path / "branch", place)
-    assert len(s.snapshots(place)) == 2
-    assert s.verify(place)
+
+
+def test_each_restore_begins_a_history(folder, tmp_path):
+    """A database has no epoch until it is restored; two restores have two, kept over a snapshot's manifest, and no record differs."""
+    place = MemoryPlace()
+    first = taken(folder, place)
+    assert read_manifest(place, first.sequence).epoch == ""
+    epochs = []
+    for name in ("a", "b"):
+        s.restore(place, tmp_path / name)
+        store = Store.open(tmp_path / name)
+        store.check()
+        with store.snapshot() as snapshot:
+            epochs.append(snapshot.setting(s.EPOCH))
+            assert (snapshot.database.hex(), snapshot.sequence) == (
+                s.snapshots(place)[0].database,
+                first.sequence + 1,
+            )
+        store.close()
+        assert store_worlds.contents(tmp_path / name) == store_worlds.contents(folder)
+    own = MemoryPlace()
+    second = taken(tmp_path / "a", own)
+    assert read_manifest(own, second.sequence).epoch == epochs[0]
+    s.restore(own, tmp_path / "c")
+    store = Store.open(tmp_path / "c", read_only=True)
+    with store.snapshot() as snapshot:
+        epochs.append(snapshot.setting(s.EPOCH))
+    store.close()
+    assert len(set(epochs)) == 3
+    assert all(len(epoch) == 32 for epoch in epochs)
+
+
+def test_a_place_in_the_database_is_refused(folder, tmp_path):
+    """A place in the folder of the database would be lost with it; nothing is written there, under whatever name."""
+    (tmp_path / "link").symlink_to(folder)
+    before = sorted(folder.rglob("*"))
+    for place in (folder, str(folder), folder / "backups", tmp_path / "link" / "x", f"file://{folder}/x"):
+        with pytest.raises(RangeError, match="lies in the database"):
+            taken(folder, place)
+    assert [path for path in sorted(folder.rglob("*")) if not path.name.startswith("vicinal.")] == [
+        path for path in before if not path.name.startswith("vicinal.")
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda folder, place: s.take(folder, 5),
+        lambda folder, place: s.take(folder, None),
+        lambda folder, place: s.take(folder, b"place"),
+        lambda folder, place: s.take(folder, "a\0"),
+        lambda folder, place: s.take(folder, "\ud800"),
+        lambda folder, place: s.take(folder, "file:///a%00"),
+        lambda folder, place: s.take(folder, "s3://[bucket"),
+        lambda folder, place: s.take(5, place),
+        lambda folder, place: s.take("a\0", place),
+        lambda folder, place: s.snapshots(5),
+        lambda folder, place: s.verify(5),
+        lambda folder, place: s.verify(place, at="x"),
+        lambda folder, place: s.verify(place, at=-1),
+        lambda folder, place: s.restore(place, 5),
+        lambda folder, place: s.restore(place, "a\0"),
+        lambda folder, place: s.restore(place, folder.parent / "new", at="x"),
+        lambda folder, place: s.restore(place, folder.parent / "new", at=1.5),
+        lambda folder, place: s.restore(place, folder.parent / "new", at=True),
+        lambda folder, place: s.prune(place, keep_last="x"),
+        lambda folder, place: s.prune(place, older_than_s="x"),
+        lambda folder, place: s.prune(place, older_than_s=True),
+        lambda folder, place: s.prune(place, grace_s=[1]),
+        lambda folder, place: s.prune(5),
+    ],
+)
+def test_wrong_arguments_are_told(folder, call):
+    """What is no path, place, commit or number of seconds is an InputError, whatever it is; nothing is made."""
+    place = MemoryPlace()
+    taken(folder, place)
+    before = dict(place.held)
+    with pytest.raises(InputError):
+        call(folder, place)
+    assert place.held == before
+    assert not (folder.parent / "new").exists()
 
 
 def test_a_damaged_vector_file_gives_no_snapshot(folder, tmp_path):
@@ -769,9 +866,10 @@ def test_places_by_name(tmp_path):
 
 
 def test_an_empty_place_lists_nothing(tmp_path):
-    """A place that was never written to has no snapshots, verifies, and stays unmade."""
+    """A place that was never written to has no snapshots, is not said to be whole, and stays unmade."""
     assert s.snapshots(tmp_path / "place") == []
-    assert s.verify(tmp_path / "place").pieces == 0
+    with pytest.raises(SnapshotNotFoundError, match="none yet"):
+        s.verify(tmp_path / "place")
     assert not (tmp_path / "place").exists()
 
 

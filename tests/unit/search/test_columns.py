@@ -14,6 +14,7 @@ from vicinal.errors import DamagedIndexWarning, DtypeError, RangeError
 from vicinal.index import generation
 from vicinal.search import Columns, compile_filter, saved
 from vicinal.search import column as column_module
+from vicinal.search import columns as columns_module
 
 FIELDS: dict[str, Any] = {"year": 2020, "name": "a", "tags": ["x"], "ok": True, "big": 2**63, "huge": 10**400}
 
@@ -106,12 +107,13 @@ def test_what_was_asked_is_remembered_until_its_page_changes(monkeypatch: pytest
 
 
 def test_what_is_remembered_is_bounded():
-    """Of many bitmaps of 1,600 bytes at most a hundred are kept."""
+    """Of many bitmaps of 1,600 bytes at most as many are kept as fit, what each takes beside itself counted."""
     columns = Columns.empty(cache_bytes=160_000).advanced(12_800, [(0, 12_800, {"a": 1})])
     for value in range(300):
         compile_filter({"a": value}).bits(columns)
     assert columns._remembered._bytes <= 160_000
-    assert sum(bits.nbytes for bits in columns._remembered._found.values()) == columns._remembered._bytes
+    kept = columns._remembered._found.values()
+    assert sum(bits.nbytes + columns_module.ENTRY_BYTES for bits in kept) == columns._remembered._bytes
 
 
 def test_rows_are_checked():
@@ -195,3 +197,15 @@ def test_a_directory_that_is_none_is_a_warning(tmp_path: Path, directory: bytes)
     generation.publish(tmp_path, arrays, {saved.VERSION_NAME: saved.VERSION})
     with pytest.warns(DamagedIndexWarning, match=r"directory\.bin"):
         assert Columns.open(tmp_path, lambda _: True) is None
+
+
+def test_a_list_that_shares_an_element_with_the_one_it_replaces(tmp_path: Path) -> None:
+    """The element keeps its meaning when the list that had it first is gone from the dictionary."""
+    columns = Columns.empty().advanced(2, [(0, 1, {"tags": ["billing", "old"]}), (1, 1, {"tags": ["card"]})])
+    for step in range(3):
+        columns.save(tmp_path / str(step), {})
+        opened = Columns.open(tmp_path / str(step), lambda _: True)
+        assert opened is not None
+        columns = opened.advanced(2, [], [(0, 1, {"tags": ["billing", f"new{step}"]})])
+        for tag, rows in (("billing", [True, False]), ("card", [False, True]), (f"new{step}", [True, False])):
+            assert compile_filter({"tags": {"$contains": tag}}).mask(columns).tolist() == rows

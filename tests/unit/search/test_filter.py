@@ -185,3 +185,18 @@ def test_lists_are_equal_by_kind_too():
     columns = columns_of([{"x": [1]}, {"x": [True]}, {"x": [1, 2]}, {"x": [1.0]}])
     assert compile_filter({"x": {"$eq": [1]}}).mask(columns).tolist() == [True, False, False, True]
     assert compile_filter({"x": {"$in": [[True]]}}).mask(columns).tolist() == [False, True, False, False]
+
+
+def test_many_operands_with_a_date_are_all_let_through() -> None:
+    """A date may be spelled in several ways, and each spelling has a code of its own."""
+    spelled = ["2020-01-01", "2020-01-01T00:00:00", "2020-01-01T00:00:00Z"]
+    world = [{"x": value} for value in [*spelled, "a", "b", "c", "d", *(f"z{number}" for number in range(1500))]]
+    held = compile_filter({"x": {"$in": [date(2020, 1, 1), "a", "b", "c", "d"]}}).mask(columns_of(world))
+    assert np.flatnonzero(held).tolist() == list(range(7))
+
+
+def test_a_filter_is_remembered_in_a_few_bytes() -> None:
+    """However long its operand, and whatever the order of its parts."""
+    long = compile_filter({"x": {"$in": [f"id{number}" for number in range(5000)]}})
+    assert len(long._key) == 16
+    assert compile_filter({"a": 1, "b": 2})._key == compile_filter({"b": 2, "a": 1})._key != long._key

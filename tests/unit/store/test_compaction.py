@@ -69,6 +69,26 @@ def test_compaction_keeps_everything(store: Store) -> None:
     assert contents(store.folder) == before
 
 
+def test_old_deletions_are_forgotten(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest stay with the whole commit of the oldest of them; before it the feed has holes, and says so."""
+    for name in (200, 210, 220):
+        with store.write() as transaction:
+            transaction.delete(transaction.lane("main"), [f"r{name}", f"r{name + 1}"])
+    with store.snapshot() as snapshot:
+        last = snapshot.sequence
+    store.compact("main", sparse=1)
+    with store.snapshot() as snapshot:
+        assert (snapshot.sequence, snapshot.oldest_feed()) == (last, 0)
+    monkeypatch.setattr("vicinal.store.compaction.KEPT_DELETIONS", 3)
+    for _ in range(2):
+        store.compact("main", sparse=1)
+        with store.snapshot() as snapshot:
+            assert (snapshot.sequence, snapshot.oldest_feed()) == (last + 1, last - 2)
+            assert [one.id for one in snapshot.deletions_since(last - 2)] == ["r210", "r211", "r220", "r221"]
+            assert len(list(snapshot.deletions_since(0))) == 4
+    store.check()
+
+
 def test_everything_deleted_leaves_one_empty_file(store: Store) -> None:
     """All files go but a new one without rows, behind which rows are numbered on."""
     with store.write() as transaction:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from store_worlds import SPACE, put, records, vectors
-from vicinal.errors import CollectionNotFoundError, RecordNotFoundError, ReplicaError
+from vicinal.errors import CollectionNotFoundError, RangeError, RecordNotFoundError, ReplicaError
 from vicinal.space import Vectors
 from vicinal.store import Store, mask_of, rows_of
+from vicinal.store import store as store_module
 from vicinal.store.snapshot import Snapshot
 
 
@@ -258,33 +259,93 @@ def test_a_replica_is_written_by_its_follower_alone(store: Store) -> None:
     put(store, records([90]), 4)
 
 
-def test_closing_tells_first(store: Store) -> None:
-    """What works in the background is told once, while the store is still open."""
-    told = []
+def test_vectors_outlast_a_compaction_and_what_is_written_meanwhile(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once asked for vectors, a snapshot has those of the whole lane, though the files are deleted; a write sees its own."""
+    monkeypatch.setattr(store_module, "GRACE_S", -2)
+    with store.snapshot() as old:
+        lane = old.lane("main")
+        assert old.vectors_at(lane, np.array([], dtype=np.int64)).shape == (0, 8)
+        write(store, "delete", [f"r{name}" for name in range(0, 30, 2)])
+        store.compact("main")
+        monkeypatch.setattr(store, "_next_sweep", None)
+        with store.write() as transaction:
+            transaction.put(transaction.lane("main"), records([40]), vectors(2, 7), replace_existing=False)
+            now = transaction.lane("main")
+            last = np.arange(now.next_row - 2, now.next_row)
+            np.testing.assert_array_equal(transaction.vectors_at(now, last), np.asarray(vectors(2, 7)))
+            transaction.put(now, records([41]), vectors(2, 8), replace_existing=False)
+            np.testing.assert_array_equal(transaction.vectors_at(now, last + 2), np.asarray(vectors(2, 8)))
+        assert not any(segment.path.exists() for segment in old.segments(lane))
+        np.testing.assert_array_equal(old.vectors_at(lane, np.arange(60)), np.asarray(vectors(60, 1)))
 
-    def hear() -> None:
-        with store.snapshot() as snapshot:
-            told.append(snapshot.sequence)
 
-    store.on_close(hear)
-    store.close()
-    store.close()
-    assert told == [2]
+def test_fields_beyond_the_most_are_refused(store: Store) -> None:
+    """A record has two fields: 1,022 more are the most, whether merged or not, and else nothing is written."""
+    before = write(store, "set_fields", {"r1": {f"f{place}": place for place in range(1022)}})
+    for fields, merge in (({"more": 1}, True), ({f"f{place}": place for place in range(1025)}, False)):
+        with pytest.raises(RangeError, match="'r1' would have 1025 fields") as caught, store.write() as transaction:
+            transaction.set_fields(transaction.lane("main"), {"r2": {"colour": "red"}, "r1": fields}, merge=merge)
+        assert (caught.value.got, caught.value.where) == (1025, "r1")
+    assert read(store, "relabelled_since", before) == []
 
 
-def test_fingerprints_tell_rows_apart(tmp_path: Path) -> None:
-    """Full blocks of the same rows have the same one, whatever is behind them."""
-    one, other = Store.open(tmp_path / "one"), Store.open(tmp_path / "other")
-    found = []
-    for store, seed in ((one, 1), (other, 2)):
-        put(store, records(range(700)), seed)
+def test_a_dropped_collection_leaves_nothing(store: Store) -> None:
+    """Neither the settings of its number nor its view; those of other numbers that begin alike stay."""
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane("main")
+        store.view(snapshot, lane)
+    mine, other = f"collection {lane.collection} recall", f"collection {lane.collection}0 recall"
+    with store.write() as transaction:
+        transaction.put_setting(mine, "0.9")
+        transaction.put_setting(other, "0.8")
+    with store.write() as transaction:
+        transaction.drop_collection("main")
+    assert lane.number not in store._views
+    with store.snapshot() as snapshot:
+        assert (snapshot.setting(mine), snapshot.setting(other)) == (None, "0.8")
+    store.check()
+
+
+def test_a_forgotten_view_is_made_anew(store: Store) -> None:
+    """Forgetting it loses nothing, and what is not kept can be forgotten."""
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane("main")
+        kept = store.view(snapshot, lane)
         for _ in range(2):
-            with store.snapshot() as snapshot:
-                (told,) = snapshot.fingerprints(snapshot.lane("main")).values()
-            found.append(told)
-            put(store, records([999]), seed)
-    assert found[0] == found[1] == (0, 1, found[0][2])
-    assert found[2] == found[3]
-    assert found[0][2] != found[2][2]
-    one.close()
-    other.close()
+            store.forget(lane.number)
+        again = store.view(snapshot, lane)
+        assert again is not kept
+        np.testing.assert_array_equal(again.alive, kept.alive)
+
+
+def test_a_mass_update_is_read_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows and fields are told without the texts; records to be sent on come a part at a time."""
+    before = write(store, "set_fields", {f"r{name}": {"turn": name} for name in range(30)}) - 1
+    monkeypatch.setattr("vicinal.store.feed.AT_ONCE", 7)
+    parts: list[int] = []
+    lines = Snapshot._lines
+    monkeypatch.setattr(Snapshot, "_lines", lambda *words: parts.append(len(words[2])) or lines(*words))
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane("main")
+        told = list(snapshot.relabelled_since(lane, before))
+        assert not parts
+        changes = list(snapshot.changes(lane, before, at_once=7))
+    number = {"number": 0, "even": True, "turn": 0}
+    assert told[0] == (0, 2, number)
+    assert [(first, count, fields["turn"]) for first, count, fields in told] == [(2 * n, 2, n) for n in range(30)]
+    assert parts == [len(change.records) for change in changes] == [7, 7, 7, 7, 2]
+    assert [one.fields["turn"] for change in changes for one in change.records] == list(range(30))
+
+
+def test_many_rows_are_deleted_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record whose rows lie in two parts is counted once."""
+    monkeypatch.setattr("vicinal.store.transaction.AT_ONCE", 7)
+    with store.write() as transaction:
+        assert transaction.delete_rows(transaction.lane("main"), range(1, 41)) == 21
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane("main")
+        assert list(snapshot.ids(lane)) == [f"r{name}" for name in range(21, 30)]
+        assert len([*snapshot.deletions_since(0)]) == 21
+    store.check()

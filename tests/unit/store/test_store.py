@@ -316,6 +316,24 @@ def test_one_writer_waits_for_another_and_gives_up(folder: Path, monkeypatch: py
     assert "r1000" in contents(folder)
 
 
+def test_a_session_that_cannot_begin_leaves_no_file_open(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While another process looks for a session for too long, a write fails, and takes nothing with it."""
+    monkeypatch.setattr(lock.FileLock.together, "__defaults__", (0.01,))
+    store = Store.open(folder)
+    looking = lock.FileLock(folder / "vicinal.session", write=True)
+    assert looking.try_alone()
+    opened = []
+    for _ in range(3):
+        with pytest.raises(LockedError), store.write():
+            pass
+        opened.append(os.open(os.devnull, os.O_RDONLY))  # the least number that is free
+        os.close(opened[-1])
+    assert len(set(opened)) == 1
+    looking.close()
+    put(store, records([1000]))
+    store.close()
+
+
 def test_two_stores_of_one_folder_write_in_turn(folder: Path) -> None:
     """Two open stores see each other's commits, and the last one to close seals."""
     first, second = Store.open(folder), Store.open(folder)

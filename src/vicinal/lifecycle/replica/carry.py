@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from vicinal.errors import CorruptStoreError, ReplicaError
+from vicinal.lifecycle.question import recall_setting
 from vicinal.space import Vectors
 from vicinal.store import Lane, Probe, Snapshot, Transaction
 from vicinal.types import Progress
@@ -55,6 +56,7 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
     for lane in lanes:
         target = _same_lane(lane, transaction)
         _carry_identity(origin, transaction, lane)
+        _carry_recall(origin, transaction, lane, target)
         for change in origin.changes(lane, since, at_once=RECORDS_AT_ONCE):
             if change.in_place:
                 transaction.relabel(target, change.records)
@@ -117,6 +119,15 @@ def _carry_identity(origin: Snapshot, transaction: Transaction, lane: Lane) -> N
     if lane.space.projection:
         with suppress(CorruptStoreError):  # an encoder of the user's own may keep it to itself: then neither has it
             transaction.put_projection(lane.space.projection, origin.projection(lane.space.projection))
+
+
+def _carry_recall(origin: Snapshot, transaction: Transaction, lane: Lane, target: Lane) -> None:
+    """Bring the recall that a collection keeps; each database keeps it under its own number of the collection."""
+    recall, name = origin.setting(recall_setting(lane.collection)), recall_setting(target.collection)
+    if recall is None:
+        transaction.remove_setting(name)
+    else:
+        transaction.put_setting(name, recall)
 
 
 def _plain(probe: Probe) -> tuple[str, str, str, bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from vicinal.errors import CorruptStoreError
+from vicinal.lifecycle.question import recall_setting
 from vicinal.store import Lane, NewRecord, Snapshot
 
 DIGEST_BYTES = 32
@@ -20,8 +21,8 @@ RECORDS_AT_ONCE = 2000
 def digest(snapshot: Snapshot) -> str:
     """Return the digest of a database as of one commit: equal when two hold the same, in any order.
 
-    It is the sum, modulo 2^256, of the BLAKE2b-256 of each collection, record (text, source, fields, spans, ledger
-    and vectors), canary and projection. Numbers of rows, records and commits, and derived files, are not in it.
+    It is the sum, modulo 2^256, of the BLAKE2b-256 of each collection (with the recall that it keeps), record (text,
+    source, fields, spans, ledger and vectors), canary and projection. Numbers of rows, records and commits, and derived files, are not in it.
 
     Parameters
     ----------
@@ -41,7 +42,8 @@ def digest(snapshot: Snapshot) -> str:
     for name in snapshot.collection_names():
         lane = snapshot.lane(name)
         head = _packed([name, lane.model, lane.space.canonical(), lane.chunker])
-        total += _number(b"collection", head)
+        kept_recall = snapshot.setting(recall_setting(lane.collection)) or ""
+        total += _number(b"collection", head, kept_recall.encode())
         total += sum(_number(b"canary", head, part) for part in _identity(snapshot, lane))
         total += sum(_number(b"record", head, *parts) for parts in _records(snapshot, lane))
     return f"{total % (1 << 8 * DIGEST_BYTES):064x}"

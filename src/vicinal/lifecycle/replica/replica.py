@@ -15,12 +15,18 @@ from vicinal.errors import LockedError, RangeError, ReplicaError, VicinalError
 from vicinal.lifecycle.replica.carry import Carried, carry
 from vicinal.lifecycle.replica.source import FolderSource, PlaceSource, Source
 from vicinal.lifecycle.replica.state import State, put_state, state_of
-from vicinal.lifecycle.snapshots import Place, open_place
+from vicinal.lifecycle.snapshots import EPOCH, Place, open_place
+from vicinal.lifecycle.snapshots.manifest import MANIFESTS
+from vicinal.lifecycle.snapshots.place import path_of
+from vicinal.lifecycle.snapshots.prune import require_seconds
 from vicinal.store import Snapshot, Store, Transaction
+from vicinal.store.format import SQLITE_NAME
 from vicinal.types import Progress
 
 SEEN_NAME = "vicinal.replica"
 """An empty file whose time of change says when the replica last equalled its primary. Losing it loses that alone."""
+
+LONGEST_PAUSE_S = 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +47,8 @@ class ReplicaStatus:
     """How a replica stands to its primary.
 
     ``lag`` is in commits. ``lag_s`` is the most that it can be behind, in seconds: how long ago it last equalled the
-    primary; 0.0 where it does now. Both are None where the primary cannot be asked, and for one that was promoted.
+    primary; 0.0 where it does now. Both are None where the primary cannot be asked or followed (``step`` tells why),
+    and for one that was promoted.
     """
 
     primary: str
@@ -79,6 +86,8 @@ class Replica:
 
         Raises
         ------
+        DtypeError, RangeError
+            An argument is no path or place.
         DatabaseNotFoundError
             There is none, and it is not to be made.
         ReplicaError
@@ -86,8 +95,8 @@ class Replica:
         StoreError
             It is damaged or cannot be written.
         """
-        folder = Path(folder).absolute()
-        if isinstance(primary, str | Path) and Path(primary).absolute() == folder:
+        folder = path_of(folder, "folder")
+        if isinstance(primary, str | Path) and path_of(primary, "primary") == folder:
             raise ReplicaError(f"{folder} cannot follow itself.", where=str(folder))
         source = None if primary is None else _source(primary, folder)
         store = Store.open(folder, create=create and source is not None)
@@ -147,7 +156,7 @@ class Replica:
         Raises
         ------
         ReplicaError
-            The replica was promoted; the primary is another database or was set back; or it has forgotten what was
+            The replica was promoted; the primary is another database or was restored; or it has forgotten what was
             deleted since. Nothing was changed; ``resync`` copies the primary anew where that is what is wanted.
         LockedError
             Another process is stepping this replica.
@@ -167,7 +176,7 @@ class Replica:
             else:
                 with self._changing(state) as transaction:
                     carried = carry(origin, transaction, since=state.applied, progress=progress)
-                    put_state(transaction, replace(state, primary=origin.database.hex(), applied=origin.sequence))
+                    put_state(transaction, _at(origin, state.history))
             sequence = origin.sequence
         self._note(seen_at)
         return Applied(sequence=sequence, records=carried.records, deleted=carried.deleted, lag=self._lag(sequence))
@@ -205,7 +214,7 @@ class Replica:
 
         Parameters
         ----------
-        poll_s : float, 0 < poll_s
+        poll_s : float, 0 < poll_s <= 86,400
             How long to wait after a step that reached the primary.
         until : callable, optional
             Called with each step's outcome; a true answer ends it. Without it only an error does, or Ctrl-C, which
@@ -215,13 +224,15 @@ class Replica:
 
         Raises
         ------
-        RangeError
-            ``poll_s`` is out of its range.
+        DtypeError, RangeError
+            ``poll_s`` is no number, or out of its range.
         ReplicaError, StoreError
             As for ``step``. A lock that another process holds is waited for.
         """
-        if not poll_s > 0:
-            raise RangeError(f"poll_s must be > 0, got {poll_s}.", expected="> 0", got=poll_s, where="poll_s")
+        require_seconds(poll_s, "poll_s")
+        if not 0 < poll_s <= LONGEST_PAUSE_S:
+            allowed = f"above 0 and at most {LONGEST_PAUSE_S}"
+            raise RangeError(f"poll_s must be {allowed}, got {poll_s}.", expected=allowed, got=poll_s, where="poll_s")
         while True:
             with suppress(LockedError):
                 done = self.step(progress=progress)
@@ -237,7 +248,9 @@ class Replica:
         lag = lag_s = None
         if not state.promoted:
             with suppress(VicinalError):
-                lag = self._lag(state.applied)
+                with self._source.snapshot() as origin:
+                    self._require_follows(state, origin)
+                    lag = origin.sequence - state.applied
                 lag_s = self._lag_s() if lag else 0.0
         return ReplicaStatus(
             primary=state.primary,
@@ -292,6 +305,8 @@ class Replica:
             told = f"{self._source.url} is database {origin.database.hex()}"
         elif origin.sequence < state.applied:
             told = f"{self._source.url} was set back to commit {origin.sequence}"
+        elif _epoch(origin) != state.epoch:
+            told = f"{self._source.url} is another history of it: one of the two began with a restored snapshot"
         elif origin.oldest_feed() > state.applied:
             told = f"{self._source.url} knows only what was deleted after commit {origin.oldest_feed()}"
         if told:
@@ -325,7 +340,8 @@ def _source(primary: Place | str | Path, folder: Path) -> Source:
     """Return what a replica follows: a place of snapshots where it is one, else a folder."""
     if isinstance(primary, str | Path) and "://" not in str(primary):
         path = Path(primary).absolute()
-        return PlaceSource(open_place(path), folder) if (path / "snapshots").is_dir() else FolderSource(path)
+        is_place = (path / MANIFESTS).is_dir() and not (path / SQLITE_NAME).exists()
+        return PlaceSource(open_place(path), folder) if is_place else FolderSource(path)
     return PlaceSource(open_place(primary), folder)
 
 
@@ -373,4 +389,13 @@ def _adopted(state: State, origin: Snapshot) -> State:
     """Return the state after a resync; a primary that was left is noted."""
     left = state.primary not in {"", origin.database.hex()}
     history = (*state.history, (state.primary, state.applied)) if left else state.history
-    return State(primary=origin.database.hex(), applied=origin.sequence, history=history)
+    return _at(origin, history)
+
+
+def _at(origin: Snapshot, history: tuple[tuple[str, int], ...]) -> State:
+    """Return the state of a replica that equals its primary at a commit."""
+    return State(primary=origin.database.hex(), applied=origin.sequence, epoch=_epoch(origin), history=history)
+
+
+def _epoch(origin: Snapshot) -> str:
+    return origin.setting(EPOCH) or ""

@@ -12,9 +12,10 @@ from typing import Protocol
 
 from vicinal._files import disk_errors
 from vicinal.errors import SnapshotNotFoundError, StoreError
-from vicinal.lifecycle.snapshots import Place, restore
+from vicinal.lifecycle.snapshots import Place
 from vicinal.lifecycle.snapshots.manifest import BLOCKS, read_manifest, sequences
 from vicinal.lifecycle.snapshots.place import Placed
+from vicinal.lifecycle.snapshots.restore import restore_unchanged
 from vicinal.store import Snapshot, Store
 from vicinal.store.format import LOCK_NAME, SQLITE_NAME
 from vicinal.store.lock import FileLock
@@ -140,7 +141,7 @@ class _Restored:
         self._lock = FileLock(self._work / LOCK_NAME, write=True)
         self._lock.try_together()
         try:
-            restore(place, self.folder, at=sequence)
+            restore_unchanged(place, self.folder, at=sequence)
             manifest = read_manifest(place, sequence)
         except BaseException:
             self._end()

@@ -24,6 +24,8 @@ class State:
         The primary's id in hexadecimal digits, "" before the first step.
     applied : int
         The commit of the primary that the replica equals, 0 before the first step.
+    epoch : str
+        The primary's setting of that name (see ``snapshots.EPOCH``), "" where it has none. The replica's own is another.
     promoted : bool
         Whether it is a primary itself by now.
     history : tuple of (str, int)
@@ -32,6 +34,7 @@ class State:
 
     primary: str = ""
     applied: int = 0
+    epoch: str = ""
     promoted: bool = False
     history: tuple[tuple[str, int], ...] = ()
 
@@ -55,7 +58,11 @@ def state_of(snapshot: Snapshot, folder: Path) -> State | None:
         said = json.loads(text)
         history = tuple((str(primary), int(applied)) for primary, applied in said["history"])
         return State(
-            primary=str(said["primary"]), applied=int(said["applied"]), promoted=bool(said["promoted"]), history=history
+            primary=str(said["primary"]),
+            applied=int(said["applied"]),
+            epoch=str(said.get("epoch", "")),
+            promoted=bool(said["promoted"]),
+            history=history,
         )
     except (ValueError, KeyError, TypeError) as error:
         raise _unreadable(folder) from error

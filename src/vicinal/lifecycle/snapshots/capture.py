@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vicinal._files import disk_errors, stamp_of
-from vicinal.lifecycle.snapshots.manifest import SQLITE_PIECE_BYTES, VECTOR_PIECE_BYTES
+from vicinal.lifecycle.snapshots.manifest import EPOCH, SQLITE_PIECE_BYTES, VECTOR_PIECE_BYTES
 from vicinal.lifecycle.snapshots.pieces import OpenFile
 from vicinal.store import Snapshot, Store, schema
 from vicinal.store.format import SQLITE_NAME
@@ -23,9 +23,10 @@ PAGES_AT_ONCE = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Captured:
-    """What a snapshot is made of. ``database`` is in hexadecimal digits."""
+    """What a snapshot is made of. ``database`` is in hexadecimal digits, ``epoch`` is "" where it was never restored."""
 
     database: str
+    epoch: str
     sequence: int
     files: tuple[OpenFile, ...]
 
@@ -63,6 +64,7 @@ def captured(store: Store, work: Path | None, known_stamps: Collection[str]) -> 
             blocks = [snapshot.blocks(segment) for segment in segments]
             rows = [segment.map() for segment in segments]  # also compares header and length
             files = [_opened(stack, segment, store.folder) for segment in segments]
+            epoch = snapshot.setting(EPOCH) or ""
             _copy(snapshot, image)
         for segment, its_rows, its_blocks, file in zip(segments, rows, blocks, files, strict=True):
             if file.stamp not in known_stamps:
@@ -74,7 +76,7 @@ def captured(store: Store, work: Path | None, known_stamps: Collection[str]) -> 
             size_bytes=image.stat().st_size,
             piece_bytes=SQLITE_PIECE_BYTES,
         )
-        yield Captured(database=snapshot.database.hex(), sequence=snapshot.sequence, files=(*files, truth))
+        yield Captured(database=snapshot.database.hex(), epoch=epoch, sequence=snapshot.sequence, files=(*files, truth))
 
 
 def _opened(stack: ExitStack, segment: Segment, folder: Path) -> OpenFile:

@@ -27,12 +27,18 @@ SQLITE_PIECE_BYTES = 1 << 16
 """Sixteen pages: a commit changes few, scattered ones."""
 VECTOR_PIECE_BYTES = 1 << 20
 LARGEST_PIECE_BYTES = 1 << 24
+EPOCH = "epoch"
+"""The setting of a restored database that tells its history from the one that it was taken from: 32 random digits.
+
+It stands for all commits since the restore. A database that was never restored has none.
+"""
 MANIFESTS = "snapshots"
 BLOCKS = "blocks"
 _NAME = re.compile(r"[0-9]{1,19}\.json")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _STAMP = re.compile(r"[0-9-]{0,200}")
 _DATABASE = re.compile(r"[0-9a-f]{32}")
+_EPOCH = re.compile(r"[0-9a-f]{32}|")
 _FILE = re.compile(rf"{re.escape(SQLITE_NAME)}|vectors/[0-9a-f]{{8,64}}/[0-9]{{1,19}}\.vec")
 
 
@@ -66,13 +72,15 @@ class StoredFile:
 class Manifest:
     """One snapshot: the state of a database as of a commit.
 
-    ``database`` is the database's own id in hexadecimal digits; ``taken_at`` is in seconds since 1970.
+    ``database`` is the database's own id in hexadecimal digits, ``epoch`` its setting of that name, "" without one;
+    ``taken_at`` is in seconds since 1970.
     """
 
     database: str
     sequence: int
     taken_at: int
     files: tuple[StoredFile, ...]
+    epoch: str = ""
 
     @property
     def size_bytes(self) -> int:
@@ -140,6 +148,7 @@ def _is_sane(manifest: Manifest) -> bool:
     return (
         all(_is_whole(number) for number in numbers)
         and _matches(_DATABASE, manifest.database)
+        and _matches(_EPOCH, manifest.epoch)
         and all(_is_sane_file(file) for file in manifest.files)
         and len(set(names)) == len(names)
         and SQLITE_NAME in names

@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from vicinal._arrays import one_of
 from vicinal._files import disk_errors, sync_folder
-from vicinal.errors import MissingExtraError, RangeError, UnsupportedError
+from vicinal.errors import DtypeError, MissingExtraError, RangeError, UnsupportedError
 
 SCHEMES = ("file", "s3", "gs", "az", "memory")
 """What a place's URL may begin with; without one it is the path of a folder."""
@@ -32,6 +32,7 @@ class Placed:
     written_at: float
 
 
+@runtime_checkable
 class Place(Protocol):
     """What holds snapshots. Names are relative, with one ``/``: ``blocks/3f…``.
 
@@ -175,16 +176,22 @@ def open_place(where: Place | str | Path) -> Place:
 
     Raises
     ------
+    DtypeError
+        It is neither.
     UnknownNameError, RangeError
-        Such a URL is not known, or it carries credentials.
+        Such a URL is not known or cannot be read, or it carries credentials; or no path can be called that.
     MissingExtraError
         The library for object stores is not installed.
     """
-    if not isinstance(where, str | Path):
+    if isinstance(where, Place):
         return where
+    path = path_of(where, "place")
     if isinstance(where, Path) or "://" not in where:
-        return FolderPlace(Path(where).absolute())
-    parts = urlsplit(where)
+        return FolderPlace(path)
+    try:
+        parts = urlsplit(where)
+    except ValueError as error:
+        raise RangeError(f"The URL of a snapshot place cannot be read: {error}.", where="place") from error
     one_of(parts.scheme, "the beginning of a snapshot place", SCHEMES)
     if "@" in parts.netloc:
         raise RangeError(
@@ -193,8 +200,34 @@ def open_place(where: Place | str | Path) -> Place:
     if parts.scheme == "file":
         if parts.netloc not in {"", "localhost"}:
             raise UnsupportedError("A file:// URL of another machine cannot be opened; mount it and give its path.")
-        return FolderPlace(Path(unquote(parts.path)))
+        return FolderPlace(path_of(unquote(parts.path), "place"))
     return _object_place(where)
+
+
+def path_of(value: object, name: str) -> Path:
+    """Return an argument as an absolute path.
+
+    Raises
+    ------
+    DtypeError
+        It is neither a string nor a path.
+    RangeError
+        No file can be called that.
+    """
+    if not isinstance(value, str | Path):
+        raise DtypeError(
+            f"{name} must be a path, got {type(value).__name__}.",
+            expected="str or Path",
+            got=type(value).__name__,
+            where=name,
+        )
+    try:
+        is_possible = b"\0" not in os.fsencode(value)
+    except UnicodeEncodeError:
+        is_possible = False
+    if not is_possible:
+        raise RangeError(f"{name} is {str(value)!r}, which no file can be called.", got=str(value), where=name)
+    return Path(value).absolute()
 
 
 def _object_place(url: str) -> Place:

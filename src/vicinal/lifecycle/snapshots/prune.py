@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 from vicinal._arrays import whole_number
-from vicinal.errors import LockedError, RangeError
+from vicinal.errors import DtypeError, LockedError, RangeError
 from vicinal.lifecycle.snapshots import lease
 from vicinal.lifecycle.snapshots.manifest import BLOCKS, name_of, read_manifest, sequences
 from vicinal.lifecycle.snapshots.place import Place, open_place
@@ -58,15 +59,15 @@ def prune(
 
     Raises
     ------
-    RangeError
-        A number is out of its range.
+    DtypeError, RangeError
+        A number is none, or out of its range.
     CorruptSnapshotError
         A manifest that stays is damaged: nobody knows which pieces it needs, so none is removed.
     """
     keep_last = whole_number(keep_last, "keep_last", low=1)
     for name, value in (("older_than_s", older_than_s), ("grace_s", grace_s)):
-        if value is not None and not value >= 0:
-            raise RangeError(f"{name} must be >= 0, got {value}.", expected=">= 0", got=value, where=name)
+        if value is not None:
+            require_seconds(value, name)
     place = open_place(where)
     gone = _unwanted(place, keep_last, older_than_s)
     for sequence in gone:
@@ -79,6 +80,25 @@ def prune(
     except LockedError:
         return Pruned(sequences=gone, pieces=0, freed_bytes=0, postponed=True)
     return Pruned(sequences=gone, pieces=pieces, freed_bytes=freed_bytes, postponed=False)
+
+
+def require_seconds(value: float, name: str) -> None:
+    """Refuse what is no number of seconds, at least 0.
+
+    Raises
+    ------
+    DtypeError, RangeError
+        It is none, or below 0.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise DtypeError(
+            f"{name} must be a number of seconds, got {type(value).__name__}.",
+            expected="float",
+            got=type(value).__name__,
+            where=name,
+        )
+    if not value >= 0:
+        raise RangeError(f"{name} must be >= 0, got {value}.", expected=">= 0", got=value, where=name)
 
 
 def _unwanted(place: Place, keep_last: int, older_than_s: float | None) -> tuple[int, ...]:

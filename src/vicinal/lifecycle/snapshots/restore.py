@@ -5,16 +5,25 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from vicinal._arrays import whole_number
 from vicinal._files import disk_errors, sync_folder
 from vicinal.errors import AlreadyExistsError, CorruptSnapshotError, CorruptStoreError, SnapshotNotFoundError
-from vicinal.lifecycle.snapshots.manifest import BLOCKS, Manifest, StoredFile, damaged, read_manifest, sequences
+from vicinal.lifecycle.snapshots.manifest import (
+    BLOCKS,
+    EPOCH,
+    Manifest,
+    StoredFile,
+    damaged,
+    read_manifest,
+    sequences,
+)
 from vicinal.lifecycle.snapshots.pieces import fetch, in_order
-from vicinal.lifecycle.snapshots.place import Place, open_place
+from vicinal.lifecycle.snapshots.place import Place, open_place, path_of
 from vicinal.store import Store
 from vicinal.store.format import LOCK_NAME, SESSION_NAME, SQLITE_NAME
 from vicinal.store.seal import SealFile
@@ -81,7 +90,11 @@ def manifest_at(place: Place, at: int | None) -> Manifest:
         There is none, or ``at`` is beyond the newest; the message lists those that are.
     CorruptSnapshotError
         Its manifest is damaged.
+    DtypeError, RangeError
+        ``at`` is no number of a commit.
     """
+    if at is not None:
+        at = whole_number(at, "at", low=0)
     known = sequences(place)
     told = ", ".join(map(str, known[-20:])) or "none yet"
     chosen = [sequence for sequence in known if at is None or sequence <= at]
@@ -117,10 +130,12 @@ def verify(where: Place | str | Path, *, at: int | None = None, progress: Progre
     CorruptSnapshotError
         A manifest or a piece is missing or damaged; the message names the first, and how many there are.
     SnapshotNotFoundError
-        There is none at ``at``.
+        There is none at ``at``, or none at all.
+    DtypeError, RangeError
+        ``at`` is no number of a commit.
     """
     place = open_place(where)
-    manifests = _manifests(place) if at is None else [manifest_at(place, at)]
+    manifests = (_manifests(place) if at is None else []) or [manifest_at(place, at)]
     wanted = {piece: size for manifest in manifests for file in manifest.files for piece, size in file.sized()}
     total_bytes, done_bytes = sum(wanted.values()), 0
     faults: list[str] = []
@@ -163,7 +178,8 @@ def restore(
     """Make a database of a snapshot, in a new folder, which appears whole and checked or not at all.
 
     Every piece is compared with its digest, the whole database with its own checksums, and it is sealed, so that
-    it opens at once.
+    it opens at once. It begins with a commit of its own, which notes that another history begins here (``EPOCH``):
+    so replicas and places of the database that it was taken from do not take it for that one.
 
     Parameters
     ----------
@@ -185,15 +201,31 @@ def restore(
         There is no snapshot, or ``at`` lies before the first or beyond the newest.
     CorruptSnapshotError
         A piece is missing or damaged.
+    DtypeError, RangeError
+        An argument is no path, place or number of a commit.
     StoreError, RemoteError
         The disk or the object store refused.
     """
-    place, target = open_place(where), Path(target).absolute()
+    return _restored(open_place(where), path_of(target, "target"), at, progress, finish=_begin_history)
+
+
+def restore_unchanged(place: Place, target: Path, *, at: int) -> StoredSnapshot:
+    """Make a database of a snapshot as ``restore`` does, but to be read only: its history stays the one it was taken from."""
+    return _restored(place, target, at, None, finish=lambda _: None)
+
+
+def _restored(
+    place: Place, target: Path, at: int | None, progress: Progress | None, *, finish: Callable[[Path], None]
+) -> StoredSnapshot:
+    """Restore aside, check, seal, finish and rename."""
     _require_absence(target)
     manifest = manifest_at(place, at)
     with _aside(target) as part:
         _write_files(place, manifest, part, progress)
         _seal(place, manifest, part)
+        finish(part)
+        for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
+            sync_folder(folder)
         _require_absence(target)
         part.rename(target)
         sync_folder(target.parent)
@@ -265,5 +297,9 @@ def _seal(place: Place, manifest: Manifest, part: Path) -> None:
     for leftover in LEFTOVERS:
         (part / f"{SQLITE_NAME}{leftover}").unlink(missing_ok=True)
     SealFile(part).write(manifest.sequence, segments)
-    for folder in [part, *(path for path in part.rglob("*") if path.is_dir())]:
-        sync_folder(folder)
+
+
+def _begin_history(part: Path) -> None:
+    """Note in a sealed database that its commits from here on are not those of the one it was taken from."""
+    with closing(Store.open(part, create=False)) as store, store.write(following=True) as transaction:
+        transaction.put_setting(EPOCH, secrets.token_hex(16))

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from vicinal.errors import ConflictError, CorruptSnapshotError
+from vicinal.errors import ConflictError, CorruptSnapshotError, RangeError
 from vicinal.lifecycle.snapshots import lease
 from vicinal.lifecycle.snapshots.capture import Captured, captured
 from vicinal.lifecycle.snapshots.manifest import (
@@ -21,7 +21,7 @@ from vicinal.lifecycle.snapshots.manifest import (
     sequences,
 )
 from vicinal.lifecycle.snapshots.pieces import OpenFile, in_order
-from vicinal.lifecycle.snapshots.place import Place, open_place
+from vicinal.lifecycle.snapshots.place import FolderPlace, Place, open_place, path_of
 from vicinal.store import Store
 from vicinal.types import Progress
 
@@ -48,7 +48,7 @@ def take(database: Store | str | Path, where: Place | str | Path, *, progress: P
     database : Store, str or Path
         An open store, or the folder of a database. The state of its last commit is taken.
     where : Place, str or Path
-        A folder or the URL of an object store; see ``open_place``. One place holds one database.
+        A folder or the URL of an object store; see ``open_place``. One place holds one history of one database.
     progress : callable, optional
         Called with (bytes done, bytes of the snapshot).
 
@@ -56,8 +56,10 @@ def take(database: Store | str | Path, where: Place | str | Path, *, progress: P
     ------
     DatabaseNotFoundError
         There is no database in the folder.
+    DtypeError, RangeError
+        What came is no path or place; or the place lies in the database's own folder.
     ConflictError
-        The place holds another database, or another history of this one.
+        The place holds another database, or another history of this one: of the two, one was restored.
     LockedError
         A sweep is under way there.
     CorruptStoreError
@@ -73,20 +75,26 @@ def take(database: Store | str | Path, where: Place | str | Path, *, progress: P
     place = open_place(where)
     if isinstance(database, Store):
         return _taken(database, place, progress)
-    with closing(Store.open(Path(database), create=False, read_only=True)) as store:
+    folder = path_of(database, "database")
+    with closing(Store.open(folder, create=False, read_only=True)) as store:
         return _taken(store, place, progress)
 
 
 def _taken(store: Store, place: Place, progress: Progress | None) -> Taken:
+    _require_outside(place, store.folder)
     with lease.held(place, "snapshot") as work:
         before = _last(place)
         known = {file.stamp: file for file in before.files if file.stamp} if before else {}
         with captured(store, place.work_folder(), known.keys()) as state:
-            _require_same_database(place, before, state)
+            _require_same_history(place, before, state)
             sending = _Sending(place, work, sum(file.size_bytes for file in state.files), progress)
             files = tuple(sending.send(file, known) for file in state.files)
             manifest = Manifest(
-                database=state.database, sequence=state.sequence, taken_at=int(time.time()), files=files
+                database=state.database,
+                epoch=state.epoch,
+                sequence=state.sequence,
+                taken_at=int(time.time()),
+                files=files,
             )
             _publish(place, manifest, work)
     return Taken(
@@ -95,6 +103,16 @@ def _taken(store: Store, place: Place, progress: Progress | None) -> Taken:
         written_bytes=sending.written_bytes,
         written_pieces=sending.written_pieces,
     )
+
+
+def _require_outside(place: Place, folder: Path) -> None:
+    """Refuse a place in the folder of the database itself, where it would be lost with it."""
+    if isinstance(place, FolderPlace) and place.folder.resolve().is_relative_to(folder.resolve()):
+        raise RangeError(
+            f"{place.url} lies in the database {folder}, and would be lost with it; name a place elsewhere.",
+            got=place.url,
+            where="place",
+        )
 
 
 def _last(place: Place) -> Manifest | None:
@@ -107,12 +125,20 @@ def _last(place: Place) -> Manifest | None:
     return None
 
 
-def _require_same_database(place: Place, before: Manifest | None, state: Captured) -> None:
+def _require_same_history(place: Place, before: Manifest | None, state: Captured) -> None:
     if before is not None and before.database != state.database:
         raise ConflictError(
             f"{place.url} holds snapshots of another database. Give each database a place of its own.",
             expected=before.database,
             got=state.database,
+            where=place.url,
+        )
+    if before is not None and before.epoch != state.epoch:
+        raise ConflictError(
+            f"{place.url} holds snapshots of another history of this database: one of the two was restored from a "
+            "snapshot. Give it a place of its own.",
+            expected=before.epoch,
+            got=state.epoch,
             where=place.url,
         )
 
@@ -184,7 +210,7 @@ def _publish(place: Place, manifest: Manifest, work: lease.Lease) -> None:
         if same and stands.database == manifest.database:
             return
         raise ConflictError(
-            f"{place.url} has another snapshot of commit {manifest.sequence}: this database was restored and went on, "
+            f"{place.url} has another snapshot of commit {manifest.sequence}: this database was set back and went on, "
             "or was written anew without a commit. Give it a place of its own, or take the snapshot after the next commit.",
             got=manifest.sequence,
             where=place.url,
