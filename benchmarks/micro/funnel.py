@@ -48,7 +48,7 @@ def made(rows: int, dim: int, seed: int) -> np.ndarray:
 def flat(rows: np.ndarray) -> kernels.Funnel:
     """Return a funnel over rows in order."""
     center = rows[:: max(1, len(rows) // 20_000)].mean(0)
-    codes, factors = kernels.encode_codes(rows, center)
+    codes, factors = kernels.encode_codes(rows - center, np.zeros_like(center))
     run = kernels.Run(codes=codes, factors=factors, count=len(rows))
     int8 = [(0, *kernels.encode_int8(rows, center))]
     return kernels.Funnel(rows.shape[1], "dot", center, None, runs=[run], int8_parts=int8, float_parts=[(0, rows)])
@@ -74,7 +74,8 @@ def celled(rows: np.ndarray, plain: kernels.Funnel) -> kernels.Funnel:
     numbers[positions] = np.arange(len(rows))
     codes = kernels.empty_codes(int(offsets[-1]) // 64, rows.shape[1])
     factors = np.zeros(offsets[-1], np.float32)
-    kernels.encode_codes_into(codes, factors, positions, rows, centers, cell_of=cell_of)
+    centers = centers - plain.center
+    kernels.encode_codes_into(codes, factors, positions, rows - plain.center, centers, cell_of=cell_of)
     run = kernels.Run(
         codes=codes,
         factors=factors,

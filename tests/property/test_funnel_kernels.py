@@ -44,11 +44,11 @@ MASKS = {
 
 
 def cells_of(
-    random: np.random.Generator, rows: np.ndarray, metric: str, first: int, more: dict[str, Any]
+    random: np.random.Generator, rows: np.ndarray, coded: np.ndarray, metric: str, center: np.ndarray, first: int
 ) -> funnel.Run:
     """Return a run of rows in random cells, padded to whole blocks."""
     many = int(random.integers(1, 9))
-    centers = np.nan_to_num(rows[random.integers(0, len(rows), many)])
+    centers = np.nan_to_num(coded[random.integers(0, len(rows), many)])
     cell_of = random.integers(0, many, len(rows)).astype(np.int32)
     sizes = np.bincount(cell_of, minlength=many)
     offsets = np.concatenate([[0], np.cumsum(-(-sizes // 64) * 64)]).astype(np.int64)
@@ -58,12 +58,12 @@ def cells_of(
     total = int(offsets[-1])
     numbers = np.full(total, -1, np.int32 if random.random() < 0.5 else np.int64)
     numbers[positions] = first + np.arange(len(rows))
-    codes, factors = np.zeros((total // 64, -(-rows.shape[1] // 8), 64), np.uint8), np.zeros(total, np.float32)
-    kernels.encode_codes_into(codes, factors, positions, rows, centers, cell_of=cell_of, **more)
+    codes, factors = np.zeros((total // 64, -(-coded.shape[1] // 8), 64), np.uint8), np.zeros(total, np.float32)
+    kernels.encode_codes_into(codes, factors, positions, coded, centers, cell_of=cell_of)
     bias = None
     if metric == "l2":
         bias = np.zeros(total, np.float32)
-        bias[positions] = kernels.encode_bias(rows, np.zeros(rows.shape[1], np.float32))
+        bias[positions] = kernels.encode_bias(rows, center)
     terms = None if random.random() < 0.5 else random.standard_normal(many).astype(np.float32)
     return funnel.Run(
         codes=codes,
@@ -77,13 +77,24 @@ def cells_of(
     )
 
 
-def flat_of(rows: np.ndarray, center: np.ndarray, metric: str, first: int, more: dict[str, Any]) -> funnel.Run:
+def flat_of(rows: np.ndarray, coded: np.ndarray, metric: str, center: np.ndarray, first: int) -> funnel.Run:
     """Return a run of rows in order, in arrays with room behind."""
-    codes, factors = np.zeros((-(-len(rows) // 64) + 1, -(-rows.shape[1] // 8), 64), np.uint8), np.zeros(len(rows) + 3)
+    codes, factors = np.zeros((-(-len(rows) // 64) + 1, -(-coded.shape[1] // 8), 64), np.uint8), np.zeros(len(rows) + 3)
     factors = factors.astype(np.float32)
-    kernels.encode_codes_into(codes, factors, np.arange(len(rows)), rows, center, **more)
+    kernels.encode_codes_into(codes, factors, np.arange(len(rows)), coded, np.zeros(coded.shape[1], np.float32))
     bias = kernels.encode_bias(rows, center) if metric == "l2" else None
     return funnel.Run(codes=codes, factors=factors, count=len(rows), first_row=first, bias=bias)
+
+
+def turn_of(random: np.random.Generator, dim: int, seed: int) -> Any:
+    """Return nothing, a rotation or a projection."""
+    kind = random.integers(0, 3)
+    if kind == 0:
+        return None
+    if kind == 1:
+        return kernels.Rotation(dim=dim, seed=seed)
+    matrix = random.standard_normal((int(random.integers(1, dim + 1)), dim))
+    return kernels.Projection(matrix=matrix.astype(np.float32))
 
 
 def queries_for(random: np.random.Generator, rows: np.ndarray) -> np.ndarray:
@@ -115,13 +126,13 @@ def test_native_is_the_twin(
     with np.errstate(all="ignore"):
         rows = np.ascontiguousarray(KINDS[kind](random.standard_normal((count, dim)).astype(np.float32), random))
         center = np.zeros(dim, np.float32) if split or not count else np.nan_to_num(rows.mean(0))
-        rotation = kernels.Rotation(dim=dim, seed=seed) if random.random() < 0.5 else None
+        turn = turn_of(random, dim, seed)
         first, cut = int(random.choice([0, 5, 64, 1000])), int(random.integers(0, count + 1))
-        more = {"rotation": rotation, "normalize": metric == "cosine"}
+        coded = kernels.turned((coding.unit(rows) if metric == "cosine" else rows) - center, turn)
         half = int(count * split)
-        runs = [cells_of(random, rows[:half], metric, first, more)] if half else []
+        runs = [cells_of(random, rows[:half], coded[:half], metric, center, first)] if half else []
         if half < count or not half:
-            runs.append(flat_of(np.ascontiguousarray(rows[half:]), center, metric, first + half, more))
+            runs.append(flat_of(rows[half:], coded[half:], metric, center, first + half))
         values, scales = kernels.encode_int8(rows, center, normalize=metric == "cosine")
         int8 = [(first, values[:cut], scales[:cut])] if random.random() < 0.8 else []
         floats = [(first, rows[:cut]), (first + cut, rows[cut:])][: int(random.choice([1, 2, 2, 2]))]
@@ -133,7 +144,7 @@ def test_native_is_the_twin(
         candidates = max(rescored, int(random.choice([1, 20, 100, count + 1])))
         probes, wanted = int(random.choice([0, 1, 2, 5])), int(random.choice([0, 1, 40]))
         picked = random.permutation(first + count)[: int(random.integers(0, first + count + 1))].astype(np.int64)
-        parts = (dim, metric, center, rotation, runs, int8, floats, bits)
+        parts = (dim, metric, center, turn, runs, int8, floats, bits)
         twin = funnel.Funnel(*parts)
         want = twin.search(
             queries, k=k, candidates=candidates, rescored=rescored, probes=probes, mask=mask, wanted=wanted
@@ -159,25 +170,22 @@ def test_native_is_the_twin(
     count=st.sampled_from(COUNTS),
     dim=st.sampled_from(DIMS),
     kind=st.sampled_from(sorted(KINDS)),
-    rotate=st.booleans(),
     normalize=st.booleans(),
 )
-def test_codes_are_the_twins(seed: int, count: int, dim: int, kind: str, *, rotate: bool, normalize: bool) -> None:
+def test_codes_are_the_twins(seed: int, count: int, dim: int, kind: str, *, normalize: bool) -> None:
     """Codes, factors, int8 values and scales of every instruction set are the twin's bytes."""
     random = np.random.default_rng(seed)
     with np.errstate(all="ignore"):
         rows = np.ascontiguousarray(KINDS[kind](random.standard_normal((count, dim)).astype(np.float32), random))
         center = random.standard_normal(dim).astype(np.float32)
-        rotation = kernels.Rotation(dim=dim, seed=seed) if rotate else None
         codes, factors = np.zeros((-(-count // 64), -(-dim // 8), 64), np.uint8), np.empty(count, np.float32)
         places = random.permutation(count)
-        coding.encode_codes_into(codes, factors, places, rows, center[None], None, rotation, normalize=normalize)
+        coding.encode_codes_into(codes, factors, places, rows, center[None], None)
         want = codes, factors, *coding.encode_int8(rows, center, normalize=normalize)
     native = kernels.native.module
     for level in native.funnel_levels():
         got = [np.zeros_like(array) for array in want]
-        signs = None if rotation is None else rotation.signs
-        native.encode_codes(*got[:2], places, rows, center[None], None, signs, normalize, 2, level)
+        native.encode_codes(*got[:2], places, rows, center[None], None, 2, level)
         native.encode_int8(*got[2:], rows, center, normalize, 2, level)
         for mine, theirs in zip(got, want, strict=True):
             assert mine.tobytes() == theirs.tobytes(), level

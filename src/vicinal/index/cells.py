@@ -1,7 +1,7 @@
 """Cells: regions of the space around centers, so that a query looks only into those that are near it.
 
-k-means in the metric's own sense on a sample: ordinary means, whose directions are what a spherical k-means finds
-where vectors have unit length (Dhillon, Modha 2001), and whose lengths make residuals as short as they can be.
+Lloyd's k-means on a sample, in the space of codes: the means make residuals as short as they can be, which is what
+codes of residuals want for every metric.
 
 Letters: N rows, S sampled rows, D components, M cells.
 """
@@ -52,47 +52,34 @@ def centers_of(
     cells: int,
     *,
     chooser: np.random.Generator,
-    metric: kernels.Metric,
     threads: int = 1,
     tick: Tick = lambda: None,
 ) -> Floats:
     """Return the centers (M, D) of a sample (S, D), by a few rounds of Lloyd's algorithm.
 
-    ``metric`` is that of the vectors as they are coded: unit vectors for cosine. M is at most S.
+    The sample is of the space of codes. M is at most S.
     ``tick`` is called every now and then; what it raises ends the work. Cost: ``ROUNDS`` assignments of the sample.
     """
     cells = max(1, min(cells, len(sample)))
     centers = np.ascontiguousarray(sample[np.sort(chooser.choice(len(sample), cells, replace=False))])
     for _ in range(ROUNDS):
-        cell_of = _assigned_in_steps(sample, centers, metric, threads, tick)
+        cell_of = _assigned_in_steps(sample, centers, threads, tick)
         centers, sizes = _means(sample, cell_of, centers)
         _move_small(centers, sizes, sample, cell_of, chooser)
-    return _means(sample, _assigned_in_steps(sample, centers, metric, threads, tick), centers)[0]
+    return _means(sample, _assigned_in_steps(sample, centers, threads, tick), centers)[0]
 
 
-def assigned(vectors: Floats, centers: Floats, *, metric: kernels.Metric, threads: int = 1) -> NDArray[np.int32]:
-    """Return the number of each vector's nearest center, int32 (N,): by angle, but for l2 by distance."""
-    return kernels.assign(vectors, centers, metric="l2" if metric == "l2" else "cosine", threads=threads)
+def assigned(vectors: Floats, centers: Floats, *, threads: int = 1) -> NDArray[np.int32]:
+    """Return the number of each vector's nearest center, int32 (N,)."""
+    return kernels.assign(vectors, centers, metric="l2", threads=threads)
 
 
-def probing_terms(centers: Floats) -> Floats:
-    """Return what is added to <c, q> to order cells for vectors of unit length (M,): by distance, not by product.
-
-    A cell of short mean is wide, and its rows reach nearer to a query than the product with the mean tells. At 1M x 384
-    the cells that hold 0.995 of the neighbours have 39 % of the rows in this order, 46 % in that of the products.
-    """
-    terms: Floats = (np.einsum("md,md->m", centers, centers, dtype=np.float64) / -2).astype(np.float32)
-    return terms
-
-
-def _assigned_in_steps(
-    sample: Floats, centers: Floats, metric: kernels.Metric, threads: int, tick: Tick
-) -> NDArray[np.int32]:
+def _assigned_in_steps(sample: Floats, centers: Floats, threads: int, tick: Tick) -> NDArray[np.int32]:
     """Return the cell of each row of the sample."""
     found = [np.empty(0, dtype=np.int32)]
     size = max(1024, PRODUCTS // centers.size)
     for start in range(0, len(sample), size):
-        found.append(assigned(sample[start : start + size], centers, metric=metric, threads=threads))
+        found.append(assigned(sample[start : start + size], centers, threads=threads))
         tick()
     return np.concatenate(found)
 

@@ -6,6 +6,7 @@
     int8_spans       int64 (I, 2)       the same of the int8 rows
     values, scales   int8 (n, D), float32 (n,)   int8 rows, stretch after stretch
     center           float32 (D,)
+    projection       float32 (d, D)     where only some directions are coded
     codes_0, factors_0, bias_0, rows_0, cell_offsets_0, centers_0, codes_1, …   the arrays of each run (``kernels.Run``)
     calibration.json                    the settings of each recall, written again when they are measured again
 
@@ -29,11 +30,12 @@ from vicinal.index import generation
 from vicinal.index.calibration import Calibration
 from vicinal.index.coding import Coder, Int8Part, Sink
 from vicinal.index.parts import Part, cut, is_unit, metric_of, portions, stretches
+from vicinal.index.turning import Turn
 from vicinal.space import Space
 from vicinal.types import Floats
 
 KIND = "funnel"
-VERSION = 1
+VERSION = 2
 _RUN_ARRAYS = ("bias", "rows", "cell_offsets", "centers")
 
 
@@ -192,7 +194,7 @@ def _meta(space: Space, coder: Coder, end: int, meta: Mapping[str, Any]) -> dict
         "dim": coder.dim,
         "metric": coder.metric,
         "space": space.id,
-        "rotation_seed": None if coder.rotation is None else coder.rotation.seed,
+        "rotation_seed": coder.turn.seed if isinstance(coder.turn, kernels.Rotation) else None,
         "end": end,
         "caller": dict(meta),
     }
@@ -212,6 +214,8 @@ def _put_runs(
 ) -> None:
     """Write the arrays of all runs, each cut to its rows."""
     draft.put("center", coder.center)
+    if isinstance(coder.turn, kernels.Projection):
+        draft.put("projection", coder.turn.matrix)
     draft.put("spans", np.array(spans, dtype=np.int64).reshape(-1, 2))
     draft.put("int8_spans", np.array(int8_spans, dtype=np.int64).reshape(-1, 2))
     draft.meta["runs"] = [{"count": int(run.count), "first_row": int(run.first_row)} for run in runs]
@@ -228,12 +232,15 @@ def _put_runs(
 def _read(found: generation.Generation, space: Space) -> Opened:
     """Return what a generation holds; what does not fit raises one of several errors."""
     arrays, meta = found.arrays, found.meta
-    seed = meta["rotation_seed"]
+    seed, matrix = meta["rotation_seed"], arrays.get("projection")
+    turn: Turn | None = None if seed is None else kernels.Rotation(dim=space.dim, seed=int(seed))
+    if matrix is not None:
+        turn = kernels.Projection(matrix=matrix)
     coder = Coder(
         dim=space.dim,
         metric=metric_of(space),
         center=arrays["center"],
-        rotation=None if seed is None else kernels.Rotation(dim=space.dim, seed=int(seed)),
+        turn=turn,
         unit=is_unit(space),
     )
     runs = tuple(

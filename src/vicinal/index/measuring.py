@@ -31,7 +31,6 @@ from vicinal.index.calibration import (
     gaps_of,
     measured,
 )
-from vicinal.index.cells import probing_terms
 from vicinal.index.coding import Coder, as_coded
 from vicinal.index.parts import Part, merged, nearest, row_count_of, sampled, vectors_of
 from vicinal.index.plan import costs_for, lengths_for
@@ -196,12 +195,11 @@ def _cell_ranks(run: kernels.Run, asked: Questions, coder: Coder, count: int) ->
 def cell_nearness(centers: Floats, queries: Floats, coder: Coder) -> Floats:
     """Return how near each cell is to each query (Q, M), as the funnel orders them."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if coder.metric == "l2":
-            moved = centers - coder.center
-            nearness: Floats = 2 * ((queries - coder.center) @ moved.T) - np.einsum("md,md->m", moved, moved)
-            return nearness
-        nearness = as_coded(queries, coder.metric) @ centers.T
-        return nearness + probing_terms(centers) if coder.unit else nearness
+        l2 = coder.metric == "l2"
+        asked = queries - coder.center if l2 else as_coded(queries, coder.metric)
+        products: Floats = kernels.turned(np.ascontiguousarray(asked), coder.turn) @ centers.T
+        terms = coder.probing_terms(centers)
+        return (2 * products if l2 else products) + (np.float32(0) if terms is None else terms)
 
 
 @dataclass(slots=True)
@@ -325,7 +323,7 @@ class _Trial:
     def _cost(self, probes: int, candidates: int, rescored: int) -> float:
         """Return what a setting costs."""
         positions = self.rows * (probes / self.cells if probes else 1.0)
-        costs = costs_for(self.rows, self.funnel.dim)
+        costs = costs_for(self.rows, self.funnel.dim, self.funnel.code_dim)
         return costs.search(positions=positions, cells=self.cells, candidates=candidates, rescored=rescored)
 
 

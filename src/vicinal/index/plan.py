@@ -1,7 +1,7 @@
 """How a query is answered: through all codes, through cells, or by gathering the few rows that a filter lets through.
 
-The choice is by cost. The unit costs were measured with the native kernels on one core of a Cascade Lake at 2.5 GHz
-(12.5 GB/s from memory, 24 GB/s from its cache of 16 MB). Other machines differ in proportion, which moves the crossing
+The choice is by cost. The unit costs were fitted to what queries took, 100,000 and 1M x 384, with the native kernels on
+one core of a Cascade Lake at 2.5 GHz (12.5 GB/s from memory). Other machines differ in proportion, which moves the crossing
 points little and the answers not at all: every way holds the recall.
 """
 
@@ -44,29 +44,40 @@ class Plan:
     filtered: bool = False
 
 
-def costs_for(rows: int, dim: int) -> Costs:
+def costs_for(rows: int, dim: int, code_dim: int) -> Costs:
     """Return the unit costs for a set of this size."""
-    code_bytes = -(-dim // 8)
-    cached = rows * code_bytes <= CACHE_BYTES
+    code_bytes = -(-code_dim // 8)
+    cached = rows * dim <= CACHE_BYTES
     return Costs(
-        fixed=25.0,
-        position=code_bytes * (0.045e-3 if cached else 0.082e-3),
-        center=dim * 0.05e-3,
-        candidate=0.02 + dim * 0.09e-3,
+        fixed=100.0,
+        position=code_bytes * 0.1e-3,
+        center=code_dim * 0.3e-3,
+        candidate=0.1 + dim * (0.3e-3 if cached else 0.8e-3),
         rescored=0.05 + dim * 0.4e-3,
         gathered=0.01 + dim * 0.115e-3,
     )
 
 
 def plan_for(
-    calibration: Calibration, *, recall: float, k: int, rows: int, cells: int, dim: int, let_through: int, masked: bool
+    calibration: Calibration,
+    *,
+    recall: float,
+    k: int,
+    rows: int,
+    cells: int,
+    dims: tuple[int, int],
+    let_through: int,
+    masked: bool,
 ) -> Plan:
-    """Return how to answer a query over ``rows`` coded rows of which a mask lets ``let_through`` pass."""
+    """Return how to answer a query over ``rows`` coded rows of which a mask lets ``let_through`` pass.
+
+    ``dims`` are D and how many components are coded.
+    """
     if not let_through:
         return Plan(way="none")
     share = min(1.0, let_through / rows)
     setting = calibration.setting(recall, k)
-    costs = costs_for(rows, dim)
+    costs = costs_for(rows, *dims)
     rescored = min(setting.rescored, let_through)
     candidates = min(setting.candidates, let_through)
     probes = setting.probes
@@ -112,7 +123,7 @@ def crowding(calibration: Calibration, scores: Floats, k: int, lengths: NDArray[
     return usual / np.maximum(gaps, 1e-3 * usual) if usual > 0 else np.ones(len(scores))
 
 
-def widened(plan: Plan, crowd: float, *, rows: int, dim: int, let_through: int) -> Plan:
+def widened(plan: Plan, crowd: float, *, rows: int, dims: tuple[int, int], let_through: int) -> Plan:
     """Return a plan for neighbours in a crowd: more candidates by its square, or a gather of all where that is cheaper.
 
     Twice as dense scores put twice as many rows within the error of an estimate, and the last of the true ones is as
@@ -121,7 +132,7 @@ def widened(plan: Plan, crowd: float, *, rows: int, dim: int, let_through: int) 
     times = 4 * crowd * crowd
     candidates = min(let_through, math.ceil(plan.candidates * times))
     rescored = min(let_through, math.ceil(plan.rescored * max(1.0, times / FINER)))
-    costs = costs_for(rows, dim)
+    costs = costs_for(rows, *dims)
     scan = costs.search(positions=rows, cells=0, candidates=candidates, rescored=rescored)
     gathers = plan.way == "gather" or times > MOST_TIMES
     if gathers or costs.gather(rows=let_through, rescored=rescored) < scan:

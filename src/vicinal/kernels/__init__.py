@@ -18,7 +18,7 @@ from vicinal.kernels.bitmaps import (
     mask_of_bits,
     rows_of_bits,
 )
-from vicinal.kernels.codes import BLOCK_ROWS, Rotation
+from vicinal.kernels.codes import BLOCK_ROWS, Projection, Rotation
 from vicinal.kernels.encoding import (
     assign,
     empty_codes,
@@ -26,7 +26,7 @@ from vicinal.kernels.encoding import (
     encode_codes,
     encode_codes_into,
     encode_int8,
-    rotate,
+    turned,
 )
 from vicinal.kernels.engine import Funnel
 from vicinal.kernels.exhaustive import mean_rows, top_k
@@ -37,6 +37,7 @@ __all__ = [
     "BLOCK_ROWS",
     "Funnel",
     "Metric",
+    "Projection",
     "Rotation",
     "Run",
     "assign",
@@ -55,9 +56,9 @@ __all__ = [
     "mask_of_bits",
     "mean_rows",
     "native",
-    "rotate",
     "rows_of_bits",
     "top_k",
+    "turned",
 ]
 
 _native = native.module

@@ -21,8 +21,8 @@ bool all_below(const Value* values, std::size_t count, std::size_t end) {
 }
 
 void encode_codes(Array<std::uint8_t, 3> codes, Array<float, 1> factors, Array<const std::int64_t, 1> positions,
-                  Array<const float, 2> vectors, Array<const float, 2> centers, nb::object cells, nb::object signs,
-                  bool normalize, std::size_t threads, const std::string& level) {
+                  Array<const float, 2> vectors, Array<const float, 2> centers, nb::object cells, std::size_t threads,
+                  const std::string& level) {
     const std::size_t count = vectors.shape(0), dim = vectors.shape(1), width = (dim + 7) / 8;
     require(codes.shape(1) == width && codes.shape(2) == vicinal::BLOCK, "the codes have not the shape of the vectors");
     require(positions.shape(0) == count, "the positions are not one for each vector");
@@ -30,19 +30,13 @@ void encode_codes(Array<std::uint8_t, 3> codes, Array<float, 1> factors, Array<c
             "a position lies behind the codes or the factors");
     require(centers.shape(1) == dim && centers.shape(0) > 0, "the centers have not the length of the vectors");
     Array<const std::int32_t, 1> held_cells;
-    Array<const float, 2> held_signs;
-    vicinal::Coding job{vectors.data(), count, dim, width, centers.data(), nullptr, {nullptr, dim}, normalize,
-                        positions.data(), codes.data(), factors.data()};
+    vicinal::Coding job{vectors.data(), count, dim, width, centers.data(), nullptr, positions.data(), codes.data(),
+                        factors.data()};
     if (!cells.is_none()) {
         held_cells = nb::cast<Array<const std::int32_t, 1>>(cells, false);
         require(held_cells.shape(0) == count && all_below(held_cells.data(), count, centers.shape(0)),
                 "the cells are not one of the centers for each vector");
         job.cells = held_cells.data();
-    }
-    if (!signs.is_none()) {
-        held_signs = nb::cast<Array<const float, 2>>(signs, false);
-        require(held_signs.shape(0) == vicinal::ROUNDS && held_signs.shape(1) == dim, "the signs have another shape");
-        job.rotation.signs = held_signs.data();
     }
     const auto encode = level_of(vicinal::funnel_levels(), level).encode;
     in_parts(dim ? count : 0, PART_ROWS, threads, [&](std::size_t, std::size_t first, std::size_t end) {
@@ -132,7 +126,7 @@ void bind_codes(nb::module_& module) {
     module.def("funnel_levels", &names, "Return the instruction sets of the funnel's kernels, the widest first.");
     module.def("encode_codes", &encode_codes, "codes"_a.noconvert(), "factors"_a.noconvert(),
                "positions"_a.noconvert(), "vectors"_a.noconvert(), "centers"_a.noconvert(), "cells"_a.none(),
-               "signs"_a.none(), "normalize"_a, "threads"_a, "level"_a = "",
+               "threads"_a, "level"_a = "",
                "Write the code and the factor of each vector to its position.");
     module.def("encode_int8", &encode_int8, "values"_a.noconvert(), "scales"_a.noconvert(), "vectors"_a.noconvert(),
                "center"_a.noconvert(), "normalize"_a, "threads"_a, "level"_a = "",

@@ -14,11 +14,11 @@ namespace {
 class HeldFunnel {
   public:
     HeldFunnel(std::size_t dim, const std::string& metric, Array<const float, 1> center, nb::object signs,
-               std::size_t query_bits, const std::string& level) {
+               nb::object projection, std::size_t query_bits, const std::string& level) {
         require(dim >= 1 && dim <= 4096, "dim lies outside of 1 to 4096");
         require(center.shape(0) == dim, "the center has another length");
         funnel_.dim = dim;
-        funnel_.width = (dim + 7) / 8;
+        funnel_.code_dim = dim;
         funnel_.metric = metric_of(metric);
         funnel_.fine = query_bits == 8;
         funnel_.center = keep(center);
@@ -28,6 +28,15 @@ class HeldFunnel {
             require(held.shape(0) == vicinal::ROUNDS && held.shape(1) == dim, "the signs have another shape");
             funnel_.rotation.signs = keep(held);
         }
+        require(signs.is_none() || projection.is_none(), "codes are turned in one way");
+        funnel_.projection = nullptr;
+        if (!projection.is_none()) {
+            const auto held = nb::cast<Array<const float, 2>>(projection, false);
+            require(held.shape(0) >= 1 && held.shape(0) <= dim && held.shape(1) == dim, "the projection has another shape");
+            funnel_.code_dim = held.shape(0);
+            funnel_.projection = keep(held);
+        }
+        funnel_.width = (funnel_.code_dim + 7) / 8;
         funnel_.level = level_of(vicinal::funnel_levels(), level);
     }
 
@@ -63,7 +72,8 @@ class HeldFunnel {
         }
         positions_ += (count + vicinal::BLOCK - 1) / vicinal::BLOCK * vicinal::BLOCK;
         require(positions_ <= 0xffffff00u, "there are more positions than 32 bits can number");
-        funnel_.runs.push_back(run);
+        run.know();
+        funnel_.runs.push_back(std::move(run));
     }
 
     void add_int8(std::int64_t first_row, Array<const std::int8_t, 2> values, Array<const float, 1> scales) {
@@ -135,7 +145,7 @@ class HeldFunnel {
 
     void add_cells(vicinal::RunView& run, Array<const std::int64_t, 1> offsets, Array<const float, 2> centers) {
         require(offsets.shape(0) >= 1 && centers.shape(0) + 1 == offsets.shape(0), "centers and offsets do not fit");
-        require(centers.shape(1) == funnel_.dim, "the centers have another length");
+        require(centers.shape(1) == funnel_.code_dim, "the centers have another length");
         const std::int64_t* at = offsets.data();
         bool held = at[0] == 0 && at[centers.shape(0)] == static_cast<std::int64_t>(run.count);
         for (std::size_t cell = 0; cell < centers.shape(0); ++cell)
@@ -168,9 +178,9 @@ class HeldFunnel {
 
 void bind_funnel(nb::module_& module) {
     nb::class_<HeldFunnel>(module, "Funnel")
-        .def(nb::init<std::size_t, const std::string&, Array<const float, 1>, nb::object, std::size_t,
-                      const std::string&>(),
-             "dim"_a, "metric"_a, "center"_a.noconvert(), "signs"_a.none(), "query_bits"_a, "level"_a = "")
+        .def(nb::init<std::size_t, const std::string&, Array<const float, 1>, nb::object, nb::object,
+                      std::size_t, const std::string&>(),
+             "dim"_a, "metric"_a, "center"_a.noconvert(), "signs"_a.none(), "projection"_a.none(), "query_bits"_a, "level"_a = "")
         .def("add_run", &HeldFunnel::add_run, "codes"_a.noconvert(), "factors"_a.noconvert(), "count"_a, "first_row"_a,
              "rows"_a.none(), "bias"_a.none(), "offsets"_a.none(), "centers"_a.none(), "terms"_a.none())
         .def("add_int8", &HeldFunnel::add_int8, "first_row"_a, "values"_a.noconvert(), "scales"_a.noconvert())

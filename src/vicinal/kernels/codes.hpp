@@ -84,8 +84,6 @@ struct Coding {
     std::size_t count, dim, width;
     const float* centers;
     const std::int32_t* cells;  // or null: centers is one center
-    Turn rotation;
-    bool normalize;
     const std::int64_t* positions;
     std::uint8_t* codes;
     float* factors;
@@ -128,8 +126,7 @@ using EncodeInt8 = void (*)(const Int8Coding&, std::size_t first, std::size_t en
 
 VICINAL_INLINE void prepare(const Coding& job, std::size_t row, float* buffer) {
     const float* center = job.cells ? job.centers + static_cast<std::size_t>(job.cells[row]) * job.dim : job.centers;
-    residual(job.vectors + row * job.dim, center, job.normalize, job.dim, buffer);
-    turn(buffer, job.rotation);
+    residual(job.vectors + row * job.dim, center, false, job.dim, buffer);
 }
 
 inline void encode_portable(const Coding& job, std::size_t first, std::size_t end, float* buffer,

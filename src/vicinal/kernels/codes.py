@@ -1,6 +1,6 @@
 """How vectors are coded: the NumPy twins of the native encoders, and what each byte means.
 
-A row x of a run with the center c has the residual r = x - c, which a rotation may turn. Its code has one bit for
+A vector of the space of codes with the center c of its run or cell has the residual r = x - c. Its code has one bit for
 each component, its factor makes the code's dot product an estimate of the residual's (RaBitQ, arXiv 2405.12497):
 
     bit d = r[d] > 0;    factor = ||r||^2 / ||r||_1;    <r, q>  is about  factor * sum over d of (bit d ? q[d] : -q[d])
@@ -61,9 +61,40 @@ class Rotation:
         return (1 - 2 * bits.astype(np.float32)).reshape(ROUNDS, self.dim)
 
     @property
+    def code_dim(self) -> int:
+        """D: as many components go out as come in."""
+        return self.dim
+
+    @property
     def window(self) -> int:
         """How many components are transformed together: the largest power of two within D."""
         return 1 << (self.dim.bit_length() - 1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Projection:
+    """A linear map of D components onto d of them, with orthonormal rows: what it leaves out is not coded.
+
+    Parameters
+    ----------
+    matrix : float32 array of shape (d, D), contiguous, 1 <= d <= D
+    """
+
+    matrix: Floats
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def code_dim(self) -> int:
+        """How many components go out: d."""
+        return int(self.matrix.shape[0])
+
+
+Turn = Rotation | Projection
+"""From vectors less their center to the space of codes."""
 
 
 def rotated(vectors: Floats, rotation: Rotation | None) -> Floats:
@@ -107,18 +138,13 @@ def encode_codes_into(
     vectors: Floats,
     centers: Floats,
     cell_of: Cells | None,
-    rotation: Rotation | None,
-    *,
-    normalize: bool,
 ) -> None:
     """Write each vector's code and factor to its position, as ``vicinal.kernels.encode_codes_into`` does."""
     portion = max(1, PORTION_VALUES // max(1, vectors.shape[1]))
     with np.errstate(all="ignore"):  # overflow is part of the contract
         for start in range(0, len(vectors), portion):
             part = slice(start, start + portion)
-            rows = unit(vectors[part]) if normalize else vectors[part]
-            residuals = rows - (centers[:1] if cell_of is None else centers[cell_of[part]])
-            residuals = rotated(residuals, rotation)
+            residuals = vectors[part] - (centers[:1] if cell_of is None else centers[cell_of[part]])
             _write_codes(codes, positions[part], residuals)
             factors[positions[part]] = _factors(residuals)
 

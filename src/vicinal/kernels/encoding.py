@@ -12,29 +12,39 @@ from vicinal.errors import DtypeError, RangeError, ShapeError
 from vicinal.kernels import codes as twin
 from vicinal.kernels import native
 from vicinal.kernels.checked import checked_line, checked_matrix, checked_type
-from vicinal.kernels.codes import BLOCK_ROWS, Cells, Codes, Int8, Rotation
+from vicinal.kernels.codes import BLOCK_ROWS, Cells, Codes, Int8, Projection, Turn
 from vicinal.kernels.funnel import METRICS, Metric
 from vicinal.types import Floats, Rows
 
 CODE_AXES = 3
 
 
-def rotate(vectors: Floats, rotation: Rotation) -> Floats:
-    """Return vectors (N, D) turned by a rotation, as a new array.
+def turned(vectors: Floats, turn: Turn | None) -> Floats:
+    """Return vectors (N, D) in the space of codes, (N, d): rotated, projected, or without either as they are.
 
     Raises
     ------
     DtypeError, ShapeError
-        The vectors are no float32 matrix of the rotation's dimension.
+        The vectors are no float32 matrix of the dimension that is turned.
+
+    Notes
+    -----
+    Cost: ``ROUNDS * D * log2(D)`` additions a vector for a rotation, d * D products for a projection, done by NumPy's
+    BLAS: its sums may differ by rounding from one processor to another.
     """
     vectors = checked_matrix(vectors, "vectors")
-    check_rotation(rotation, vectors.shape[1])
+    check_turn(turn, vectors.shape[1])
+    if turn is None:
+        return vectors
+    if isinstance(turn, Projection):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return vectors @ turn.matrix.T
     serving = native.serving()
     if serving is None:
-        return twin.rotated(vectors, rotation)
-    turned = vectors.copy()
-    serving.rotate(turned, rotation.signs)
-    return turned
+        return twin.rotated(vectors, turn)
+    found = vectors.copy()
+    serving.rotate(found, turn.signs)
+    return found
 
 
 def empty_codes(blocks: int, dim: int) -> Codes:
@@ -58,8 +68,6 @@ def encode_codes(
     center: Floats,
     *,
     cell_of: Cells | None = None,
-    rotation: Rotation | None = None,
-    normalize: bool = False,
     threads: int = 1,
 ) -> tuple[Codes, Floats]:
     """Return the 1-bit codes and the factors of vectors, in their order.
@@ -67,15 +75,11 @@ def encode_codes(
     Parameters
     ----------
     vectors : float32 array of shape (N, D), contiguous
-        Finite. Perhaps read only and mapped from a file.
+        Finite, in the space of codes (``turned``).
     center : float32 array of shape (D,), or (M, D) together with ``cell_of``
         What is taken away from each vector: the center, or that of its cell.
     cell_of : int32 array of shape (N,), optional
         The cell of each vector, 0 to M - 1.
-    rotation : Rotation, optional
-        Turns what is left, so that single large components do not waste the code.
-    normalize : bool
-        Whether each vector is first divided by its length, as the cosine of vectors of any length needs it.
     threads : int, 1 <= threads
         How many share the work; the answer is the same.
 
@@ -96,12 +100,12 @@ def encode_codes(
     Notes
     -----
     Every processor and both implementations give the same bytes.
-    Cost: one read of the vectors; D * log2(D) more with a rotation.
+    Cost: one read of the vectors.
 
     References
     ----------
-    Gao, Long 2024, "RaBitQ", arXiv 2405.12497, section 3. Differs: the rotation may be left out, and the factor is
-    that of the estimator for dot products, so no length is stored.
+    Gao, Long 2024, "RaBitQ", arXiv 2405.12497, section 3. Differs: the rotation may be left out
+    or be a projection, and the factor is that of the estimator for dot products, so no length is stored.
     """
     vectors = checked_matrix(vectors, "vectors")
     blocks = -(-len(vectors) // BLOCK_ROWS)
@@ -114,14 +118,12 @@ def encode_codes(
         vectors,
         center,
         cell_of=cell_of,
-        rotation=rotation,
-        normalize=normalize,
         threads=threads,
     )
     return codes, factors
 
 
-def encode_codes_into(  # noqa: PLR0913 - the arrays of one loop
+def encode_codes_into(
     codes: Codes,
     factors: Floats,
     positions: Rows,
@@ -129,8 +131,6 @@ def encode_codes_into(  # noqa: PLR0913 - the arrays of one loop
     center: Floats,
     *,
     cell_of: Cells | None = None,
-    rotation: Rotation | None = None,
-    normalize: bool = False,
     threads: int = 1,
 ) -> None:
     """Write the code and the factor of each vector to its position; other positions stay as they are.
@@ -156,7 +156,6 @@ def encode_codes_into(  # noqa: PLR0913 - the arrays of one loop
     """
     vectors = checked_matrix(vectors, "vectors")
     centers = checked_centers(center, vectors, cell_of)
-    check_rotation(rotation, vectors.shape[1])
     check_codes(codes, vectors.shape[1])
     factors = checked_line(factors, np.float32, "factors")
     positions = _checked_numbers(positions, np.int64, "positions", min(len(codes) * BLOCK_ROWS, len(factors)))
@@ -164,10 +163,9 @@ def encode_codes_into(  # noqa: PLR0913 - the arrays of one loop
     threads = whole_number(threads, "threads", low=1)
     serving = native.serving()
     if serving is None:
-        twin.encode_codes_into(codes, factors, positions, vectors, centers, cell_of, rotation, normalize=normalize)
+        twin.encode_codes_into(codes, factors, positions, vectors, centers, cell_of)
         return
-    signs = None if rotation is None else rotation.signs
-    serving.encode_codes(codes, factors, positions, vectors, centers, cell_of, signs, normalize, threads)
+    serving.encode_codes(codes, factors, positions, vectors, centers, cell_of, threads)
 
 
 def encode_int8(vectors: Floats, center: Floats, *, normalize: bool = False, threads: int = 1) -> tuple[Int8, Floats]:
@@ -315,23 +313,25 @@ def _check_length(line: Floats | Rows | Cells, length: int, name: str) -> None:
         )
 
 
-def check_rotation(rotation: Rotation | None, dim: int) -> None:
-    """Refuse what is no rotation of the dimension."""
-    if rotation is None:
+def check_turn(turn: Turn | None, dim: int) -> None:
+    """Refuse what does not turn vectors of the dimension."""
+    if turn is None:
         return
-    if not isinstance(rotation, Rotation):
+    if not isinstance(turn, Turn):
         raise DtypeError(
-            f"rotation must be a Rotation, got {type(rotation).__name__}.",
-            expected="Rotation",
-            got=type(rotation).__name__,
-            where="rotation",
+            f"turn must be a Rotation or a Projection, got {type(turn).__name__}.",
+            expected="Rotation or Projection",
+            got=type(turn).__name__,
+            where="turn",
         )
-    if rotation.dim != dim:
+    if isinstance(turn, Projection):
+        checked_matrix(turn.matrix, "matrix")
+    if turn.dim != dim or not 1 <= turn.code_dim <= dim:
         raise ShapeError(
-            f"rotation must be of {dim} components, got {rotation.dim}.",
+            f"turn must take {dim} components and give no more, got {turn.dim} to {turn.code_dim}.",
             expected=dim,
-            got=rotation.dim,
-            where="rotation",
+            got=(turn.dim, turn.code_dim),
+            where="turn",
         )
 
 

@@ -16,8 +16,8 @@ from vicinal.errors import RangeError, ShapeError
 from vicinal.kernels import funnel as twin
 from vicinal.kernels import native
 from vicinal.kernels.checked import checked_line, checked_matrix, checked_type
-from vicinal.kernels.codes import BLOCK_ROWS, Int8, Rotation
-from vicinal.kernels.encoding import check_codes, check_rotation, checked_center
+from vicinal.kernels.codes import BLOCK_ROWS, Int8, Projection, Turn
+from vicinal.kernels.encoding import check_codes, check_turn, checked_center
 from vicinal.kernels.funnel import METRICS, Metric, Run
 from vicinal.types import Bits, Floats, Rows
 
@@ -38,9 +38,9 @@ class Funnel:
     metric : {"dot", "cosine", "l2"}
         Of the answers. For cosine, codes and int8 rows must have been made with ``normalize=True``.
     center : float32 array of shape (D,)
-        The center of int8 rows, and of codes in runs without cells.
-    rotation : Rotation or None
-        That of all codes.
+        What is taken from vectors before they are coded, and the center of int8 rows.
+    turn : Rotation, Projection or None
+        From vectors less the center to the space of codes.
     runs : sequence of Run
         What is scanned; no row twice.
     int8_parts : sequence of (int, int8 array (n, D), float32 array (n,))
@@ -73,7 +73,7 @@ class Funnel:
         dim: int,
         metric: Metric,
         center: Floats,
-        rotation: Rotation | None,
+        turn: Turn | None,
         *,
         runs: Sequence[Run],
         int8_parts: Sequence[tuple[int, Int8, Floats]] = (),
@@ -88,19 +88,24 @@ class Funnel:
                 f"query_bits must be 4 or 8, got {query_bits}.", expected="4 or 8", got=query_bits, where="query_bits"
             )
         center = checked_center(center, self.dim)
-        check_rotation(rotation, self.dim)
+        check_turn(turn, self.dim)
         for run in runs:
-            _check_run(run, self.dim, metric)
+            _check_run(run, self.dim if turn is None else turn.code_dim, metric)
         positions = sum(-(-run.count // BLOCK_ROWS) * BLOCK_ROWS for run in runs)
         whole_number(positions, "the positions of all runs", low=0, high=LARGEST_POSITIONS)
         int8_parts = sorted((_checked_int8(part, self.dim) for part in int8_parts), key=lambda part: part[0])
         float_parts = sorted((_checked_floats(part, self.dim) for part in float_parts), key=lambda part: part[0])
         _check_apart([(first, len(values)) for first, values, _ in int8_parts], "int8_parts")
         _check_apart([(first, len(vectors)) for first, vectors in float_parts], "float_parts")
-        self.center, self.rotation, self.runs = center, rotation, tuple(runs)
+        self.center, self.turn, self.runs = center, turn, tuple(runs)
         self.int8_parts, self.float_parts, self.query_bits = int8_parts, float_parts, query_bits
         self._native: Any = None
         self._twin: twin.Funnel | None = None
+
+    @property
+    def code_dim(self) -> int:
+        """How many components codes have bits for."""
+        return self.dim if self.turn is None else self.turn.code_dim
 
     def search(  # noqa: PLR0913 - the knobs of one search
         self,
@@ -204,7 +209,7 @@ class Funnel:
 
     def _parts(self) -> tuple[Any, ...]:
         """Return what both implementations are made of."""
-        parts = (self.center, self.rotation, self.runs, self.int8_parts, self.float_parts, self.query_bits)
+        parts = (self.center, self.turn, self.runs, self.int8_parts, self.float_parts, self.query_bits)
         return (self.dim, self.metric, *parts)
 
     def _plain(self) -> twin.Funnel:
@@ -237,7 +242,7 @@ def native_funnel(  # noqa: PLR0913, PLR0917 - the parts of an index
     dim: int,
     metric: Metric,
     center: Floats,
-    rotation: Rotation | None,
+    turn: Turn | None,
     runs: Sequence[Run],
     int8_parts: Sequence[tuple[int, Int8, Floats]],
     float_parts: Sequence[tuple[int, Floats]],
@@ -245,8 +250,9 @@ def native_funnel(  # noqa: PLR0913, PLR0917 - the parts of an index
     level: str = "",
 ) -> Any:  # noqa: ANN401 - a class of the native module
     """Return the native funnel of parts that are checked and in order; ``level`` is the instruction set, by name."""
-    signs = None if rotation is None else rotation.signs
-    built = serving.Funnel(dim, metric, center, signs, query_bits, level)
+    matrix = turn.matrix if isinstance(turn, Projection) else None
+    signs = None if turn is None or isinstance(turn, Projection) else turn.signs
+    built = serving.Funnel(dim, metric, center, signs, matrix, query_bits, level)
     for run in runs:
         built.add_run(
             run.codes,

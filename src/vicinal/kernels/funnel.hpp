@@ -37,7 +37,7 @@ struct FunnelLevel {
     std::string name;
     Sums sums;
     ScanBlock scan;
-    Largest largest;
+    Collect collect;
     Gathered gathered;
     Int8Row int8_row;
     FloatRows floats;
@@ -49,16 +49,16 @@ inline std::vector<FunnelLevel> funnel_levels() {
     std::vector<FunnelLevel> found;
 #if defined(VICINAL_X86)
     if (has_vnni())
-        found.push_back({"avx512vnni", sums_avx2, scan_avx512bw, largest_avx512, gathered_avx512, int8_vnni, floats_avx512, encode_avx512, encode_int8_avx512});
+        found.push_back({"avx512vnni", sums_avx2, scan_avx512bw, collect_avx512, gathered_avx512, int8_vnni, floats_avx512, encode_avx512, encode_int8_avx512});
     if (has_avx512())
-        found.push_back({"avx512bw", sums_avx2, scan_avx512bw, largest_avx512, gathered_avx512, int8_avx512, floats_avx512, encode_avx512, encode_int8_avx512});
+        found.push_back({"avx512bw", sums_avx2, scan_avx512bw, collect_avx512, gathered_avx512, int8_avx512, floats_avx512, encode_avx512, encode_int8_avx512});
     if (__builtin_cpu_supports("avx2"))
-        found.push_back({"avx2", sums_avx2, scan_avx2_blocks, largest_avx2, gathered_portable, int8_avx2, floats_avx2, encode_avx2, encode_int8_avx2});
+        found.push_back({"avx2", sums_avx2, scan_avx2_blocks, collect_portable, gathered_portable, int8_avx2, floats_avx2, encode_avx2, encode_int8_avx2});
 #endif
 #if defined(VICINAL_NEON)
-    found.push_back({"neon", sums_neon, scan_each<sums_neon>, largest_portable, gathered_portable, int8_neon, floats_portable, encode_portable, encode_int8_portable});
+    found.push_back({"neon", sums_neon, scan_each<sums_neon>, collect_portable, gathered_portable, int8_neon, floats_portable, encode_portable, encode_int8_portable});
 #endif
-    found.push_back({"portable", sums_portable, scan_each<sums_portable>, largest_portable, gathered_portable, int8_portable, floats_portable, encode_portable, encode_int8_portable});
+    found.push_back({"portable", sums_portable, scan_each<sums_portable>, collect_portable, gathered_portable, int8_portable, floats_portable, encode_portable, encode_int8_portable});
     return found;
 }
 
@@ -70,28 +70,34 @@ class Best {
     void keep(std::size_t count) {
         keep_ = count;
         full_ = capacity(count);
-        keys_.clear();
-        keys_.reserve(full_);
+        size_ = 0;
+        keys_.resize(full_ + ROOM);
         threshold_ = -std::numeric_limits<float>::infinity();
     }
 
-    VICINAL_INLINE void push(float score, std::uint32_t number) { push_key(key(score, number)); }
+    VICINAL_INLINE void push(float score, std::uint32_t number) { push_key(key_of(score, number)); }
 
     void push_key(std::uint64_t one) {
-        keys_.push_back(one);
-        if (keys_.size() == full_) thin();
+        keys_[size_++] = one;
+        if (size_ >= full_) thin();
+    }
+
+    // Pushes those of 64 scores, numbered from `first` on, whose bits are set.
+    VICINAL_INLINE void push_block(Collect collect, const float* scores, std::uint64_t bits, std::uint32_t first) {
+        size_ += collect(scores, bits, threshold_, first, keys_.data() + size_);
+        if (size_ >= full_) thin();
     }
 
     // The numbers of the best, ascending.
     void numbers(std::vector<std::uint32_t>& out) {
         cut();
-        out.clear();
-        for (const std::uint64_t one : keys_) out.push_back(~static_cast<std::uint32_t>(one));
+        out.resize(size_);
+        for (std::size_t at = 0; at < size_; ++at) out[at] = ~static_cast<std::uint32_t>(keys_[at]);
         std::sort(out.begin(), out.end());
     }
 
     void take(const Best& other) {
-        for (const std::uint64_t one : other.keys_) push_key(one);
+        for (std::size_t at = 0; at < other.size_; ++at) push_key(other.keys_[at]);
     }
 
     // Nothing below it can be among the best.
@@ -99,37 +105,30 @@ class Best {
 
   private:
     static constexpr std::size_t BINS = 512;
-
-    static std::uint64_t key(float score, std::uint32_t number) {
-        if (score != score) score = LOWEST;
-        score += 0.0f;  // -0 is 0
-        std::uint32_t bits;
-        std::memcpy(&bits, &score, sizeof bits);
-        bits ^= bits >> 31 ? 0xffffffffu : 0x80000000u;
-        return (std::uint64_t{bits} << 32) | static_cast<std::uint32_t>(~number);
-    }
+    static constexpr std::size_t ROOM = 64 + 8;  // behind the last, for a block and what is written beyond
 
     // Drops most of what cannot be among the best: keys are counted in bins, which takes no branch, and what is below
     // the bin that holds the last of the best goes.
     void thin() {
         std::uint64_t low = keys_.front(), high = low;
-        for (const std::uint64_t one : keys_) {
-            low = one < low ? one : low;
-            high = one > high ? one : high;
+        for (std::size_t at = 0; at < size_; ++at) {
+            low = keys_[at] < low ? keys_[at] : low;
+            high = keys_[at] > high ? keys_[at] : high;
         }
         unsigned shift = 0;
         while ((high - low) >> shift >= BINS) ++shift;
         std::uint32_t bins[BINS] = {};
-        for (const std::uint64_t one : keys_) ++bins[(one - low) >> shift];
+        for (std::size_t at = 0; at < size_; ++at) ++bins[(keys_[at] - low) >> shift];
         std::size_t bin = BINS, above = 0;
         while (above < keep_) above += bins[--bin];
         const std::uint64_t bar = low + (static_cast<std::uint64_t>(bin) << shift);
         std::size_t kept = 0;
-        for (const std::uint64_t one : keys_) {
+        for (std::size_t at = 0; at < size_; ++at) {
+            const std::uint64_t one = keys_[at];
             keys_[kept] = one;
             kept += one >= bar;
         }
-        keys_.resize(kept);
+        size_ = kept;
         if (kept > keep_ + keep_ / 2) return cut();
         raise(bar);
     }
@@ -143,14 +142,14 @@ class Best {
     }
 
     void cut() {
-        if (keys_.size() <= keep_) return;
-        std::nth_element(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(keep_ - 1), keys_.end(),
-                         std::greater<std::uint64_t>());
-        keys_.resize(keep_);
-        raise(keys_.back());
+        if (size_ <= keep_) return;
+        std::nth_element(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(keep_ - 1),
+                         keys_.begin() + static_cast<std::ptrdiff_t>(size_), std::greater<std::uint64_t>());
+        size_ = keep_;
+        raise(keys_[keep_ - 1]);
     }
 
-    std::size_t keep_ = 1, full_ = 1;
+    std::size_t keep_ = 1, full_ = 1, size_ = 0;
     float threshold_ = 0;
     std::vector<std::uint64_t> keys_;
 };
@@ -168,8 +167,33 @@ struct RunView {
     const float* centers;
     const float* cell_terms;  // or null
     std::size_t cells;
+    // Known once for all queries: the largest factor and bias of each block, where the rows of each cell end, and
+    // whether there are positions without a row before that.
+    std::vector<float> largest, largest_bias;
+    std::vector<std::size_t> cell_ends;
+    bool holes;
 
     bool in_order() const { return !rows32 && !rows64; }
+
+    void know() {
+        for (std::size_t at = 0; at < count; at += BLOCK) {
+            const std::size_t end = std::min(count, at + BLOCK);
+            largest.push_back(std::max(0.0f, largest_of(factors + at, end - at)));
+            if (bias) largest_bias.push_back(largest_of(bias + at, end - at));
+        }
+        std::size_t living = 0;
+        for (std::size_t cell = 0; cell < cells; ++cell) {
+            std::size_t end = static_cast<std::size_t>(cell_offsets[cell + 1]);
+            while (end > static_cast<std::size_t>(cell_offsets[cell]) && row(end - 1) < 0) --end;
+            cell_ends.push_back(end);
+            living += end - static_cast<std::size_t>(cell_offsets[cell]);
+        }
+        holes = false;
+        if (in_order()) return;
+        std::size_t rows_there = 0;
+        for (std::size_t at = 0; at < count; ++at) rows_there += row(at) >= 0;
+        holes = rows_there != (cells ? living : count);
+    }
     std::int64_t row(std::size_t position) const {
         if (rows32) return rows32[position];
         return rows64 ? rows64[position] : first_row + static_cast<std::int64_t>(position);
@@ -210,6 +234,7 @@ struct Asked {
     float center_term;   // <center, q>
     float squared;       // of what is asked, for l2
     std::vector<float> turned;   // as int8 is asked: unit, or less the center
+    std::vector<float> coded;    // the same in the space of the codes
     std::vector<std::int8_t> int8;
     float int8_step;
     std::vector<std::uint8_t> tables;  // one, or the high one and the low one
@@ -257,11 +282,12 @@ inline const View* part_of(const std::vector<View>& parts, std::int64_t row) {
 
 class Funnel {
   public:
-    std::size_t dim, width;
+    std::size_t dim, code_dim, width;  // of vectors, of codes, bytes of a code
     Metric metric;
     bool fine;  // queries of 8 bits
     const float* center;
     Turn rotation;
+    const float* projection;  // (code_dim, dim), or null
     std::vector<RunView> runs;
     std::vector<Int8View> int8_parts;
     std::vector<FloatView> float_parts;
@@ -320,10 +346,29 @@ class Funnel {
         level.floats(&center, 1, turned, dim, Metric::dot, 0, &asked.center_term);
         asked.squared = norms_of(turned, dim).squared;
         int8_query(asked);
-        std::vector<float> rotated(asked.turned);
-        turn(rotated.data(), rotation);
-        quantise(rotated, asked);
+        into_code_space(asked);
+        quantise(asked.coded, asked);
         asked.best.keep(keep);
+    }
+
+    void into_code_space(Asked& asked) const {
+        asked.coded.assign((std::max(dim, code_dim) + 15) / 16 * 16 + 16, 0.0f);
+        if (projection) {
+            products(projection, code_dim, dim, asked.turned.data(), asked.coded.data());
+        } else {
+            std::copy_n(asked.turned.data(), dim, asked.coded.data());
+            turn(asked.coded.data(), rotation);
+        }
+    }
+
+    // The dot products of all rows of a matrix with a query.
+    void products(const float* matrix, std::size_t count, std::size_t length, const float* query, float* out) const {
+        const float* rows[BATCH_ROWS];
+        for (std::size_t first = 0; first < count; first += BATCH_ROWS) {
+            const std::size_t size = std::min(BATCH_ROWS, count - first);
+            for (std::size_t at = 0; at < size; ++at) rows[at] = matrix + (first + at) * length;
+            level.floats(rows, size, query, length, Metric::dot, 0, out + first);
+        }
     }
 
     void int8_query(Asked& asked) const {
@@ -468,8 +513,7 @@ class Funnel {
             }
             if (number++ % slices != slice) continue;
             const bool last = slices > 1 || at == visits.size();
-            scan_range(run, static_cast<std::size_t>(run.cell_offsets[cell]),
-                       static_cast<std::size_t>(run.cell_offsets[cell + 1]),
+            scan_range(run, static_cast<std::size_t>(run.cell_offsets[cell]), run.cell_ends[cell],
                        last ? nullptr : run.codes + static_cast<std::size_t>(run.cell_offsets[visits[at].first]) * width,
                        here, knobs, stop, stopped);
         }
@@ -480,25 +524,10 @@ class Funnel {
     void probe(const RunView& run, const Asked& asked, const Knobs& knobs, std::vector<std::int64_t>& held_rows,
                float* bases, const Visit& visit) const {
         std::vector<float> nearness(run.cells);
-        std::vector<float> moved(dim);
-        for (std::size_t first = 0; first < run.cells; first += BATCH_ROWS) {
-            const float* rows[BATCH_ROWS];
-            const std::size_t count = std::min(BATCH_ROWS, run.cells - first);
-            for (std::size_t at = 0; at < count; ++at) rows[at] = run.centers + (first + at) * dim;
-            if (metric != Metric::l2) level.floats(rows, count, asked.turned.data(), dim, Metric::dot, 0, bases + first);
-        }
+        products(run.centers, run.cells, code_dim, asked.coded.data(), bases);
         for (std::size_t cell = 0; cell < run.cells; ++cell) {
-            if (metric == Metric::l2) {
-                for (std::size_t d = 0; d < dim; ++d) moved[d] = run.centers[cell * dim + d] - center[d];
-                const float* row = moved.data();
-                float product, square;
-                level.floats(&row, 1, asked.turned.data(), dim, Metric::dot, 0, &product);
-                level.floats(&row, 1, row, dim, Metric::dot, 0, &square);
-                bases[cell] = product * 2.0f;
-                nearness[cell] = bases[cell] - square;
-            } else {
-                nearness[cell] = bases[cell];
-            }
+            bases[cell] = metric == Metric::l2 ? bases[cell] * 2.0f : bases[cell] + asked.center_term;
+            nearness[cell] = bases[cell];
         }
         const std::size_t first = knobs.probes && knobs.probes < run.cells ? knobs.probes : run.cells;
         const std::size_t sorted = held_rows.empty() ? first : run.cells;
@@ -527,8 +556,8 @@ class Funnel {
                                  std::vector<std::int64_t>& counted) const {
         if (counted[cell] < 0) {
             counted[cell] = 0;
-            for (std::int64_t at = run.cell_offsets[cell]; at < run.cell_offsets[cell + 1]; at += BLOCK)
-                counted[cell] += static_cast<std::int64_t>(count_of_word(let_through(run, static_cast<std::size_t>(at), BLOCK, knobs)));
+            for (std::size_t at = static_cast<std::size_t>(run.cell_offsets[cell]); at < run.cell_ends[cell]; at += BLOCK)
+                counted[cell] += static_cast<std::int64_t>(count_of_word(let_through(run, at, run.cell_ends[cell] - at, knobs)));
         }
         return static_cast<std::size_t>(counted[cell]);
     }
@@ -577,8 +606,13 @@ class Funnel {
             std::copy_n(run.factors + first + whole * BLOCK, rest, tail_factors);
             if (run.bias) std::copy_n(run.bias + first + whole * BLOCK, rest, tail_bias);
         }
-        const float most = std::max(0.0f, level.largest(run.factors + first, end - first));
-        const float most_bias = run.bias ? level.largest(run.bias + first, end - first) : 0.0f;
+        const float* largest = run.largest.data() + first / BLOCK;
+        const float most = *std::max_element(largest, largest + blocks);
+        float most_bias = 0;
+        if (run.bias) {
+            largest = run.largest_bias.data() + first / BLOCK;
+            most_bias = *std::max_element(largest, largest + blocks);
+        }
         for (Asked* one : asked) {
             one->work += compared;
             limit(one->scanned, one->best.threshold(), most, most_bias);
@@ -645,25 +679,23 @@ class Funnel {
     }
 
     void take(const RunView& run, std::size_t position, std::uint64_t allowed, Asked& asked, const Knobs& knobs) const {
-        const bool padded = !knobs.mask && !run.in_order();
-        for (std::uint64_t bits = asked.scanned.passed & allowed; bits; bits &= bits - 1) {
-            const std::size_t row = lowest_bit(bits);
-            if (asked.scanned.estimates[row] < asked.best.threshold()) continue;
-            if (padded && run.row(position + row) < 0) continue;
-            asked.best.push(asked.scanned.estimates[row], static_cast<std::uint32_t>(run.first_position + position + row));
-        }
+        std::uint64_t bits = asked.scanned.passed & allowed;
+        if (run.holes && !knobs.mask)
+            for (std::uint64_t left = bits; left; left &= left - 1)
+                if (run.row(position + lowest_bit(left)) < 0) bits &= ~(left & (0 - left));
+        asked.best.push_block(level.collect, asked.scanned.estimates, bits,
+                              static_cast<std::uint32_t>(run.first_position + position));
         asked.scanned.threshold = asked.best.threshold();
     }
 
     // ---- int8 and floats ----
 
-    void finish(Asked& asked, std::vector<std::int64_t>& rows, const Knobs& knobs, std::size_t query,
+    void finish(Asked& asked, const std::vector<std::int64_t>& rows, const Knobs& knobs, std::size_t query,
                 const Answer& out) const {
         asked.work += static_cast<std::int64_t>(rows.size());
         std::vector<std::int64_t> near;
-        const std::vector<std::int64_t>& chosen = rows.size() > knobs.rescored && !int8_parts.empty()
-                                                      ? rescore(asked, rows, knobs, near)
-                                                      : rows;
+        const bool many = rows.size() > knobs.rescored && !int8_parts.empty();
+        const std::vector<std::int64_t>& chosen = many ? rescore(asked, rows, knobs, near) : rows;
         asked.work += static_cast<std::int64_t>(chosen.size());
         std::vector<const float*> vectors(chosen.size());
         for (std::size_t at = 0; at < chosen.size(); ++at) {
@@ -696,33 +728,30 @@ class Funnel {
                                              const Knobs& knobs, std::vector<std::int64_t>& near) const {
         Best best;
         best.keep(knobs.rescored);
-        constexpr std::size_t STRIDE = 256;  // rows that are asked for together
-        const std::int8_t* values[STRIDE];
-        float scales[STRIDE];
-        for (std::size_t first = 0; first < rows.size(); first += STRIDE) {
-            const std::size_t count = std::min(STRIDE, rows.size() - first);
-            if (knobs.cold && first == 0)
-                for (const std::int64_t row : rows) {
-                    const Int8View* part = part_of(int8_parts, row);
-                    if (part) ask_for_pages(part->values + static_cast<std::size_t>(row - part->first_row) * dim, dim);
-                }
-            for (std::size_t at = 0; at < count; ++at) {
-                const Int8View* part = part_of(int8_parts, rows[first + at]);
-                values[at] = nullptr;
-                if (!part) continue;
-                const std::size_t place = static_cast<std::size_t>(rows[first + at] - part->first_row);
-                values[at] = part->values + place * dim;
-                prefetch_lines(values[at], dim);
-                prefetch(part->scales + place);
-            }
-            for (std::size_t at = 0; at < count; ++at) {
-                if (!values[at]) continue;
-                const Int8View* part = part_of(int8_parts, rows[first + at]);
-                scales[at] = part->scales[static_cast<std::size_t>(rows[first + at] - part->first_row)];
-            }
-            for (std::size_t at = 0; at < count; ++at)
-                best.push(values[at] ? int8_score(asked, values[at], scales[at]) : float_score(asked, rows[first + at]),
-                          static_cast<std::uint32_t>(first + at));
+        constexpr std::size_t SOON = 64;  // rows that are asked for ahead
+        struct Place {
+            const std::int8_t* values;
+            const float* scale;
+        };
+        std::vector<Place> places(rows.size());
+        for (std::size_t at = 0; at < rows.size(); ++at) {
+            const Int8View* part = part_of(int8_parts, rows[at]);
+            if (!part) continue;
+            const std::size_t place = static_cast<std::size_t>(rows[at] - part->first_row);
+            places[at] = {part->values + place * dim, part->scales + place};
+            if (knobs.cold) ask_for_pages(places[at].values, dim);
+        }
+        const auto ask = [&](std::size_t at) {
+            if (at >= places.size() || !places[at].values) return;
+            prefetch_lines(places[at].values, dim);
+            prefetch(places[at].scale);
+        };
+        for (std::size_t at = 0; at < SOON; ++at) ask(at);
+        for (std::size_t at = 0; at < rows.size(); ++at) {
+            ask(at + SOON);
+            best.push(places[at].values ? int8_score(asked, places[at].values, *places[at].scale)
+                                        : float_score(asked, rows[at]),
+                      static_cast<std::uint32_t>(at));
         }
         std::vector<std::uint32_t> kept;
         best.numbers(kept);

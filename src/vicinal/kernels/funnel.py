@@ -11,10 +11,11 @@ Scores of all metrics are larger when nearer: ``dot`` is <x, q>; ``cosine`` is <
 Estimate of a position with the factor f and the code bits, all in float32 and in this order:
 
     q'       the query; for cosine its unit vector; for l2 q - center
-    s[d]     q' turned as the codes are, as whole numbers of the step t (``quantised``)
+    y        q' in the space of codes: rotated, projected, or as it is
+    s[d]     y as whole numbers of the step t (``quantised``)
     T        sum over d of (bit d ? s[d] : -s[d])                         an integer, below 2^24
-    est      (f * T) * t + <c, q'>                                        c: the center of the run or of the cell
-    l2       (f * T) * (2 t) + 2 <c - center, q'> + bias                  bias: -||x - center||^2
+    est      (f * T) * t + (<c, y> + <center, q'>)                        c: the center of the cell, 0 without cells
+    l2       (f * T) * (2 t) + 2 <c, y> + bias                            bias: -||x - center||^2
 
 Letters: N rows, Q queries, D components, K places, M cells, W = ceil(D / 8).
 """
@@ -28,7 +29,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal.kernels.codes import BLOCK_ROWS, Codes, Int8, Rotation, int8_of, rotated, unit
+from vicinal.kernels.codes import BLOCK_ROWS, Codes, Int8, Projection, Turn, int8_of, rotated, unit
 from vicinal.kernels.exact import scores_of, summed
 from vicinal.types import Bits, Floats, Rows
 
@@ -63,11 +64,10 @@ class Run:
         For l2, and only there: ``-||x - center||^2`` of each position.
     cell_offsets : int64 array of shape (M + 1,), optional
         Cell m has the positions ``cell_offsets[m]`` to ``cell_offsets[m + 1]``, both multiples of 64; the last is count.
-    centers : float32 array of shape (M, D), optional
-        The centers of the cells, together with ``cell_offsets``; codes are of x - centers[m]. Else of x - center.
+    centers : float32 array of shape (M, d), optional
+        The centers of the cells in the space of codes, together with ``cell_offsets``; codes are of the difference.
     cell_terms : float32 array of shape (M,), optional
-        Added to the score by which each cell is probed, and to nothing else: -||c||^2 / 2 makes dot products
-        of unit vectors probe by distance.
+        Added to the score by which each cell is probed, and to nothing else: it makes scores probe by distance.
     """
 
     codes: Codes
@@ -87,7 +87,9 @@ class _Asked:
 
     exact: Floats
     turned: Floats
-    """For cosine the unit vector, for l2 the difference to the center; not rotated."""
+    """For cosine the unit vector, for l2 the difference to the center."""
+    coded: Floats
+    """The same in the space of codes."""
     steps: NDArray[np.float32]
     step: np.float32
 
@@ -128,13 +130,13 @@ class Funnel:
         dim: int,
         metric: Metric,
         center: Floats,
-        rotation: Rotation | None,
+        turn: Turn | None,
         runs: Sequence[Run],
         int8_parts: Sequence[tuple[int, Int8, Floats]],
         float_parts: Sequence[tuple[int, Floats]],
         query_bits: int,
     ) -> None:
-        self.dim, self.metric, self.center, self.rotation = dim, metric, center, rotation
+        self.dim, self.metric, self.center, self.turn = dim, metric, center, turn
         self.runs, self.int8_parts, self.float_parts = list(runs), list(int8_parts), list(float_parts)
         self.query_bits = query_bits
 
@@ -178,8 +180,11 @@ class Funnel:
             turned = unit(query[None])[0]
         elif self.metric == "l2":
             turned = query - self.center
-        steps, step = quantised(rotated(turned[None], self.rotation)[0], self.query_bits)
-        return _Asked(query, turned, steps, step)
+        if isinstance(self.turn, Projection):
+            coded = scores_of(self.turn.matrix, turned, "dot")
+        else:
+            coded = rotated(turned[None], self.turn)[0]
+        return _Asked(query, turned, coded, *quantised(coded, self.query_bits))
 
     def _scanned(self, asked: _Asked, candidates: int, let: _Let) -> tuple[Rows, int]:
         """Return the rows of the best estimates, by ascending position, and how many positions were compared."""
@@ -216,27 +221,18 @@ class Funnel:
         if run.cell_offsets is None or run.centers is None:
             base = np.float32(0) if self.metric == "l2" else scores_of(self.center[None], asked.turned, "dot")[0]
             return everything, np.full(run.count, base, dtype=np.float32)
-        bases, nearness = self.cell_scores(run.centers, asked.turned)
-        if run.cell_terms is not None:
-            nearness = nearness + run.cell_terms
+        products = scores_of(run.centers, asked.coded, "dot")
+        center_term = scores_of(self.center[None], asked.turned, "dot")[0]
+        bases = products * np.float32(2) if self.metric == "l2" else products + center_term
+        nearness = bases if run.cell_terms is None else bases + run.cell_terms
         nearness = np.where(np.isnan(nearness), LOWEST, nearness)
         sizes = np.diff(run.cell_offsets)
         cells = _probed(run, np.argsort(-nearness, kind="stable"), let)
         cell_of = np.repeat(np.arange(len(sizes)), sizes)
         chosen = np.zeros(len(sizes), dtype=np.bool_)
         chosen[cells] = True
-        positions = everything[chosen[cell_of]]
+        positions = everything[chosen[cell_of] & ~_padding(run)]
         return positions, bases[cell_of[positions]]
-
-    def cell_scores(self, centers: Floats, turned: Floats) -> tuple[Floats, Floats]:
-        """Return the term of each center in an estimate, and what the cells are probed by, the largest first."""
-        if self.metric == "l2":
-            moved = centers - self.center
-            bases = scores_of(moved, turned, "dot") * np.float32(2)
-            nearness = bases - summed(moved * moved)
-        else:
-            bases = nearness = scores_of(centers, turned, "dot")
-        return bases, nearness
 
     def _known(self, rows: Rows) -> Rows:
         """Return the rows that a part of the floats holds."""
@@ -319,6 +315,20 @@ def _probed(run: Run, order: Rows, let: _Let) -> Rows:
     ends = np.concatenate([[0], np.cumsum(_let_through(rows, let.mask))])[run.cell_offsets]
     reached = np.cumsum(np.diff(ends)[order])
     return order[: max(let.probes, int(np.searchsorted(reached, let.wanted)) + 1)]
+
+
+def _padding(run: Run) -> NDArray[np.bool_]:
+    """Return which positions are at the end of a cell and have no row."""
+    assert run.cell_offsets is not None  # noqa: S101 - our own invariant
+    if run.rows is None:
+        return np.zeros(run.count, dtype=np.bool_)
+    there = np.concatenate([np.flatnonzero(run.rows[: run.count] >= 0), [-1]])
+    padding = np.ones(run.count, dtype=np.bool_)
+    for start, end in zip(run.cell_offsets[:-1].tolist(), run.cell_offsets[1:].tolist(), strict=True):
+        inside = there[(there >= start) & (there < end)]
+        if len(inside):
+            padding[start : int(inside[-1]) + 1] = False
+    return padding
 
 
 def _let_through(rows: Rows, mask: Bits | None) -> NDArray[np.bool_]:

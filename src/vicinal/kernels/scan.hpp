@@ -68,10 +68,30 @@ using Sums = void (*)(const std::uint8_t* codes, std::size_t width, const std::u
 // Passed rows and their estimates, for 1 to 4 queries.
 using ScanBlock = void (*)(const CodeBlock& block, Scanned* const* queries, std::size_t count);
 
-// The largest of some numbers; -inf of none. In lanes, so that compilers take a register of them at once.
-using Largest = float (*)(const float* values, std::size_t count);
+// Writes the keys of the scores whose bits are set and which are not below a threshold; returns how many.
+using Collect = std::size_t (*)(const float* scores, std::uint64_t bits, float threshold, std::uint32_t first,
+                                std::uint64_t* keys);
 
-VICINAL_INLINE float largest_of(const float* values, std::size_t count) {
+// A number that is larger for the larger score and, of equal ones, for the lower number.
+inline std::uint64_t key_of(float score, std::uint32_t number) {
+    if (score != score) score = LOWEST;
+    score += 0.0f;  // -0 is 0
+    std::uint32_t bits;
+    std::memcpy(&bits, &score, sizeof bits);
+    bits ^= bits >> 31 ? 0xffffffffu : 0x80000000u;
+    return (std::uint64_t{bits} << 32) | static_cast<std::uint32_t>(~number);
+}
+
+inline std::size_t collect_portable(const float* scores, std::uint64_t bits, float threshold, std::uint32_t first,
+                                    std::uint64_t* keys) {
+    std::size_t count = 0;
+    for (std::uint32_t row = 0; bits; bits >>= 1, ++row)
+        if (bits & 1 && !(scores[row] < threshold)) keys[count++] = key_of(scores[row], first + row);
+    return count;
+}
+
+// The largest of some numbers; -inf of none. In lanes, so that compilers take a register of them at once.
+inline float largest_of(const float* values, std::size_t count) {
     constexpr std::size_t WIDTH = 64;
     float lanes[WIDTH];
     std::fill(lanes, lanes + WIDTH, -std::numeric_limits<float>::infinity());
@@ -85,8 +105,6 @@ VICINAL_INLINE float largest_of(const float* values, std::size_t count) {
             lanes[lane] = lanes[lane + half] > lanes[lane] ? lanes[lane + half] : lanes[lane];
     return lanes[0];
 }
-
-inline float largest_portable(const float* values, std::size_t count) { return largest_of(values, count); }
 
 inline void sums_portable(const std::uint8_t* codes, std::size_t width, const std::uint8_t* table,
                           std::uint16_t* sums) {
@@ -110,13 +128,30 @@ inline void scan_each(const CodeBlock& block, Scanned* const* queries, std::size
 
 // ---- AVX-512BW ----
 
-VICINAL_AVX2 inline float largest_avx2(const float* values, std::size_t count) { return largest_of(values, count); }
-VICINAL_AVX512 inline float largest_avx512(const float* values, std::size_t count) {
-    __m512 lanes = _mm512_set1_ps(-std::numeric_limits<float>::infinity());
-    for (; count >= 16; count -= 16, values += 16) lanes = _mm512_max_ps(_mm512_loadu_ps(values), lanes);
-    const __mmask16 there = static_cast<__mmask16>((1u << count) - 1);
-    lanes = _mm512_mask_max_ps(lanes, there, _mm512_maskz_loadu_ps(there, values), lanes);
-    return _mm512_reduce_max_ps(lanes);
+// Room for eight keys behind the last is written over.
+VICINAL_AVX512 inline std::size_t collect_avx512(const float* scores, std::uint64_t bits, float threshold,
+                                                 std::uint32_t first, std::uint64_t* keys) {
+    const __m512i eight = _mm512_setr_epi64(0, 1, 2, 3, 4, 5, 6, 7), top = _mm512_set1_epi32(INT32_MIN);
+    std::size_t count = 0;
+    for (std::uint32_t at = 0; at < BLOCK; at += 16) {
+        __mmask16 wanted = static_cast<__mmask16>(bits >> at);
+        if (!wanted) continue;
+        __m512 score = _mm512_loadu_ps(scores + at);
+        wanted = _mm512_mask_cmp_ps_mask(wanted, score, _mm512_set1_ps(threshold), _CMP_NLT_UQ);
+        score = _mm512_mask_mov_ps(score, _mm512_cmp_ps_mask(score, score, _CMP_UNORD_Q), _mm512_set1_ps(LOWEST));
+        const __m512i plain = _mm512_castps_si512(_mm512_add_ps(score, _mm512_setzero_ps()));
+        const __m512i ordered = _mm512_xor_si512(plain, _mm512_or_si512(_mm512_srai_epi32(plain, 31), top));
+        for (std::uint32_t half = 0; half < 2; ++half, wanted = static_cast<__mmask16>(wanted >> 8)) {
+            const __m512i high = _mm512_slli_epi64(
+                _mm512_cvtepu32_epi64(half ? _mm512_extracti64x4_epi64(ordered, 1) : _mm512_castsi512_si256(ordered)), 32);
+            const __m512i numbers = _mm512_add_epi64(eight, _mm512_set1_epi64(std::int64_t{first} + at + 8 * half));
+            const __m512i low = _mm512_xor_si512(numbers, _mm512_set1_epi64(0xffffffff));
+            const __mmask8 here = static_cast<__mmask8>(wanted);
+            _mm512_storeu_si512(keys + count, _mm512_maskz_compress_epi64(here, _mm512_or_si512(high, low)));
+            count += static_cast<std::size_t>(__builtin_popcount(here));
+        }
+    }
+    return count;
 }
 
 VICINAL_AVX512 inline __m512i looked_up(const std::uint8_t* table, __m512i which) {

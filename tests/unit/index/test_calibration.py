@@ -132,7 +132,7 @@ def test_the_source_is_no_answer() -> None:
 
 def plan(share: float, **how: object) -> object:
     """Return the plan for a million rows of which a share is let through."""
-    asked = {"recall": 0.9, "k": 10, "rows": 1_000_000, "cells": 1024, "dim": 384, "masked": True, **how}
+    asked = {"recall": 0.9, "k": 10, "rows": 1_000_000, "cells": 1024, "dims": (384, 192), "masked": True, **how}
     return plan_for(CALIBRATION, let_through=int(share * 1_000_000), **asked)  # type: ignore[arg-type]  # a table
 
 
@@ -168,10 +168,10 @@ def test_crowds_are_noticed_and_widened() -> None:
     assert crowd.tolist() == pytest.approx([1, 2], rel=1e-5)
     assert crowding(CALIBRATION, scores[:, :39], 10, np.ones(2)).tolist() == [0, 0]
     before = plan(0.5)
-    after = widened(before, 2.0, rows=1_000_000, dim=384, let_through=500_000)
+    after = widened(before, 2.0, rows=1_000_000, dims=(384, 384), let_through=500_000)
     assert (after.probes, after.candidates, after.rescored) == (0, 16 * before.candidates, 2 * before.rescored)
-    assert widened(before, 5.0, rows=1_000_000, dim=384, let_through=500_000).way == "gather"
-    few = widened(plan(0.001), 2.0, rows=1_000_000, dim=384, let_through=1000)
+    assert widened(before, 5.0, rows=1_000_000, dims=(384, 384), let_through=500_000).way == "gather"
+    few = widened(plan(0.001), 2.0, rows=1_000_000, dims=(384, 384), let_through=1000)
     assert few.way == "gather"
     assert few.rescored > plan(0.001).rescored
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from vicinal import kernels
-from vicinal.index.cells import CROSSING_ROWS, assigned, cell_count, centers_of, probing_terms, sample_count
-from vicinal.index.coding import Coder, coded_base
+from vicinal.index.cells import CROSSING_ROWS, assigned, cell_count, centers_of, sample_count
+from vicinal.index.coding import Coder, _sort_codes, coded_base
+from vicinal.index.measuring import cell_nearness
 from vicinal.index.parts import Part, sampled, stretches
 
 
@@ -25,14 +28,13 @@ def test_how_many() -> None:
     assert sample_count(65_536, 4096) == 65_536
 
 
-@pytest.mark.parametrize("metric", ["dot", "l2"])
-def test_separate_groups_are_found(metric: str) -> None:
+def test_separate_groups_are_found() -> None:
     """Eight groups far apart get a center each, near their mean, and rows of one group one cell."""
     places = np.eye(8, 16, dtype=np.float32)
     chooser = np.random.default_rng(0)
     rows = np.repeat(places, 50, axis=0) + 0.01 * chooser.standard_normal((400, 16)).astype(np.float32)
-    centers = centers_of(rows, 32, chooser=chooser, metric=metric)  # type: ignore[arg-type]  # one of the names
-    cell_of = assigned(rows, centers, metric=metric)  # type: ignore[arg-type]  # one of the names
+    centers = centers_of(rows, 32, chooser=chooser)
+    cell_of = assigned(rows, centers)
     assert np.abs(rows - centers[cell_of]).max() < 0.1
     groups = [set(cell_of[start : start + 50].tolist()) for start in range(0, 400, 50)]
     assert sum(len(group) for group in groups) == len(set().union(*groups))
@@ -41,7 +43,7 @@ def test_separate_groups_are_found(metric: str) -> None:
 def test_more_cells_than_rows() -> None:
     """There are never more centers than rows, and equal rows do no harm."""
     rows = np.ones((5, 8), np.float32)
-    centers = centers_of(rows, 99, chooser=np.random.default_rng(0), metric="dot")
+    centers = centers_of(rows, 99, chooser=np.random.default_rng(0))
     assert centers.shape == (5, 8)
     assert np.isfinite(centers).all()
 
@@ -53,7 +55,7 @@ def test_every_living_row_has_one_place() -> None:
     parts = [Part(5, rows[:300]), Part(400, rows[300:])]
     alive = np.ones(800, np.bool_)
     alive[[5, 9, 799]] = False
-    coder = Coder(dim=12, metric="l2", center=rows.mean(axis=0), rotation=None)
+    coder = Coder(dim=12, metric="l2", center=rows.mean(axis=0), turn=None)
     (run,) = coded_base(
         parts, coder, cells=6, alive=kernels.bits_of_mask(alive), seed=0, threads=1, progress=None, sink=lambda *_: None
     )
@@ -67,15 +69,32 @@ def test_every_living_row_has_one_place() -> None:
         held = run.rows[run.cell_offsets[cell] : run.cell_offsets[cell + 1]]
         held = held[held >= 0]
         vectors = rows[np.where(held < 305, held - 5, held - 100)]
-        assert (assigned(vectors, run.centers, metric="l2") == cell).all()
+        assert (assigned(coder.coded(vectors), run.centers) == cell).all()
 
 
-def test_terms_order_by_distance() -> None:
-    """<c, q> - |c|² / 2 orders centers as -|c - q|² does."""
+@pytest.mark.parametrize("metric", ["cosine", "l2"])
+def test_terms_order_by_distance(metric: str) -> None:
+    """With their terms, the scores of cells order centers as the distance in the space of codes does."""
     chooser = np.random.default_rng(0)
-    centers, query = chooser.standard_normal((50, 6)).astype(np.float32), chooser.standard_normal(6)
-    order = np.argsort(-(centers @ query + probing_terms(centers)))
-    assert order.tolist() == np.argsort(np.linalg.norm(centers - query, axis=1)).tolist()
+    centers, query = chooser.standard_normal((50, 6)).astype(np.float32), chooser.standard_normal((1, 8))
+    query = (query / np.linalg.norm(query)).astype(np.float32)
+    turn = kernels.Projection(matrix=np.linalg.qr(chooser.standard_normal((8, 6)))[0].T.astype(np.float32).copy())
+    coder = Coder(dim=8, metric=metric, center=chooser.random(8, dtype=np.float32), turn=turn, unit=True)  # type: ignore[arg-type]  # one of the names
+    order = np.argsort(-cell_nearness(centers, query, coder)[0])
+    assert order.tolist() == np.argsort(np.linalg.norm(centers - coder.coded(query), axis=1)).tolist()
+    assert replace(coder, metric="dot", unit=False).probing_terms(centers) is None
+
+
+def test_codes_are_sorted_by_their_source() -> None:
+    """Position p of the sorted codes is that of its source; padding is zeros."""
+    chooser = np.random.default_rng(0)
+    codes = chooser.integers(0, 256, (3, 5, 64)).astype(np.uint8)
+    source = np.full(256, -1, dtype=np.int64)
+    source[chooser.permutation(256)[:150]] = chooser.permutation(192)[:150]
+    out = np.ones((4, 5, 64), dtype=np.uint8)
+    _sort_codes(codes, source, out)
+    lines, before = out.transpose(0, 2, 1).reshape(-1, 5), codes.transpose(0, 2, 1).reshape(-1, 5)
+    assert np.array_equal(lines, np.where(source[:, None] < 0, 0, before[source]))
 
 
 def test_samples_and_stretches() -> None:

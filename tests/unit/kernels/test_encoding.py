@@ -97,13 +97,12 @@ def test_int8_of_what_has_no_scale(chosen: str) -> None:
 
 
 def test_normalize_makes_length_meaningless(chosen: str) -> None:
-    """With ``normalize`` a vector and four times that vector have the same code; zeros stay zeros."""
+    """With ``normalize`` a vector and four times that vector have the same int8 row; zeros stay zeros."""
     rows = np.random.default_rng(1).standard_normal((9, 40)).astype(np.float32)
     rows[4] = 0
     center = np.full(40, 0.01, dtype=np.float32)
-    for encode in (kernels.encode_codes, kernels.encode_int8):
-        once, four = encode(rows, center, normalize=True), encode(rows * 4, center, normalize=True)
-        assert all(np.array_equal(a, b) for a, b in zip(once, four, strict=True))
+    once, four = (kernels.encode_int8(rows * times, center, normalize=True) for times in (1, 4))
+    assert all(np.array_equal(a, b) for a, b in zip(once, four, strict=True))
 
 
 @pytest.mark.parametrize("dim", [1, 2, 8, 20, 100, 384])
@@ -111,10 +110,10 @@ def test_rotation_keeps_lengths_and_angles(dim: int) -> None:
     """A rotation is orthonormal: all dot products stay, and the same seed gives the same rotation."""
     rows = np.random.default_rng(dim).standard_normal((12, dim)).astype(np.float32)
     rotation = kernels.Rotation(dim=dim, seed=5)
-    turned = kernels.rotate(rows, rotation)
+    turned = kernels.turned(rows, rotation)
     assert np.allclose(turned @ turned.T, rows @ rows.T, atol=1e-4 * dim)
-    assert np.array_equal(turned, kernels.rotate(rows, kernels.Rotation(dim=dim, seed=5)))
-    assert dim < 8 or not np.array_equal(turned, kernels.rotate(rows, kernels.Rotation(dim=dim, seed=6)))
+    assert np.array_equal(turned, kernels.turned(rows, kernels.Rotation(dim=dim, seed=5)))
+    assert dim < 8 or not np.array_equal(turned, kernels.turned(rows, kernels.Rotation(dim=dim, seed=6)))
 
 
 def test_rotation_is_the_same_for_ever() -> None:
@@ -129,29 +128,35 @@ def test_rotation_is_the_same_for_ever() -> None:
 
 def test_rotation_spreads_one_component() -> None:
     """A vector of one component has none above a third of its length after the turn, though 300 is no power of two."""
-    turned = kernels.rotate(np.eye(300, dtype=np.float32), kernels.Rotation(dim=300))
+    turned = kernels.turned(np.eye(300, dtype=np.float32), kernels.Rotation(dim=300))
     assert np.abs(turned).max() < 1 / 3
+
+
+def test_projection_keeps_its_directions(chosen: str) -> None:
+    """A projection gives the products with its rows, and says how many components it takes and gives."""
+    rows = np.random.default_rng(0).standard_normal((9, 20)).astype(np.float32)
+    projection = kernels.Projection(matrix=np.eye(20, dtype=np.float32)[3:8])
+    assert (projection.dim, projection.code_dim) == (20, 5)
+    assert np.array_equal(kernels.turned(rows, projection), rows[:, 3:8])
+    assert kernels.turned(rows, None) is rows
 
 
 @NEEDS_NATIVE
 @pytest.mark.parametrize("dim", [1, 8, 9, 64, 100, 384])
-@pytest.mark.parametrize("rotate", [False, True])
 @pytest.mark.parametrize("normalize", [False, True])
-def test_every_instruction_set_gives_the_same_bytes(dim: int, *, rotate: bool, normalize: bool) -> None:
+def test_every_instruction_set_gives_the_same_bytes(dim: int, *, normalize: bool) -> None:
     """Codes, factors, int8 values and scales of all levels are those of the twin, bit for bit."""
     rows = spread(200, dim, seed=dim)
     with np.errstate(all="ignore"):
         center = np.nan_to_num(rows.mean(0))
-        rotation = kernels.Rotation(dim=dim) if rotate else None
         codes, factors = np.zeros((4, -(-dim // 8), 64), np.uint8), np.empty(200, np.float32)
         places = np.random.default_rng(0).permutation(200)
-        twin.encode_codes_into(codes, factors, places, rows, center[None], None, rotation, normalize=normalize)
+        twin.encode_codes_into(codes, factors, places, rows, center[None], None)
         values, scales = twin.encode_int8(rows, center, normalize=normalize)
     native = kernels.native.module
     for level in native.funnel_levels():
         got = np.zeros_like(codes), np.empty_like(factors), np.empty_like(values), np.empty_like(scales)
-        signs = None if rotation is None else rotation.signs
-        native.encode_codes(*got[:2], places, rows, center[None], None, signs, normalize, 2, level)
+        native.encode_codes(*got[:2], places, rows, center[None], None, 2, level)
         native.encode_int8(*got[2:], rows, center, normalize, 2, level)
         for mine, theirs in zip(got, (codes, factors, values, scales), strict=True):
             assert mine.tobytes() == theirs.tobytes(), level
@@ -206,10 +211,12 @@ def test_wrong_arguments_are_errors_with_a_name(chosen: str) -> None:
         kernels.encode_codes_into(codes, factors, places[:2], rows, center)
     with pytest.raises(ShapeError, match="codes must be contiguous"):
         kernels.encode_codes_into(np.zeros((1, 2, 64), np.uint8), factors, places, rows, center)
-    with pytest.raises(ShapeError, match="rotation must be of 4"):
-        kernels.encode_codes(rows, center, rotation=kernels.Rotation(dim=5))
-    with pytest.raises(DtypeError, match="rotation"):
-        kernels.encode_codes(rows, center, rotation=3)  # type: ignore[arg-type]
+    with pytest.raises(ShapeError, match="turn must take 4"):
+        kernels.turned(rows, kernels.Rotation(dim=5))
+    with pytest.raises(ShapeError, match="turn must take 4"):
+        kernels.turned(rows, kernels.Projection(matrix=np.ones((5, 4), np.float32)))
+    with pytest.raises(DtypeError, match="turn"):
+        kernels.turned(rows, 3)  # type: ignore[arg-type]
     with pytest.raises(DtypeError, match="vectors must be"):
         kernels.encode_int8(rows.astype(np.float64), center)
     with pytest.raises(RangeError, match="threads"):
@@ -228,17 +235,16 @@ def test_native_side_refuses_what_it_could_not_read() -> None:
     codes, factors = np.zeros((1, 1, 64), np.uint8), np.zeros(64, np.float32)
     places = np.arange(3)
     wrong = [
-        (codes, factors[:2], places, rows, centers, None, None),
-        (codes, factors, places - 1, rows, centers, None, None),
-        (codes, factors, places[:2], rows, centers, None, None),
-        (codes, factors, places, rows, centers[:0], None, None),
-        (codes, factors, places, rows, centers, np.array([0, 1, 0], np.int32), None),
-        (codes, factors, places, rows, centers, None, np.ones((3, 4), np.float32)),
-        (np.zeros((1, 2, 64), np.uint8), factors, places, rows, centers, None, None),
+        (codes, factors[:2], places, rows, centers, None),
+        (codes, factors, places - 1, rows, centers, None),
+        (codes, factors, places[:2], rows, centers, None),
+        (codes, factors, places, rows, centers[:0], None),
+        (codes, factors, places, rows, centers, np.array([0, 1, 0], np.int32)),
+        (np.zeros((1, 2, 64), np.uint8), factors, places, rows, centers, None),
     ]
     for arguments in wrong:
         with pytest.raises(ValueError, match=r"\w"):
-            native.encode_codes(*arguments, normalize=False, threads=1)
+            native.encode_codes(*arguments, threads=1)
     with pytest.raises(ValueError, match="shape"):
         native.encode_int8(
             np.zeros((2, 4), np.int8), np.zeros(3, np.float32), rows, centers[0], normalize=False, threads=1

@@ -13,6 +13,7 @@ import pytest
 
 from vicinal import kernels
 from vicinal.errors import DtypeError, RangeError, ShapeError, UnknownNameError
+from vicinal.kernels import codes as plain_codes
 
 NEEDS_NATIVE = pytest.mark.skipif(kernels.native.module is None, reason="the native kernels were not built")
 METRICS = ("dot", "cosine", "l2")
@@ -40,7 +41,8 @@ def built(rows: np.ndarray, metric: Any = "dot", first: int = 0, **more: Any) ->
     unit = metric == "cosine"
     center = np.zeros(rows.shape[1], np.float32) if not len(rows) or unit else rows.mean(0)
     rotation = kernels.Rotation(dim=rows.shape[1], seed=1)
-    codes, factors = kernels.encode_codes(rows, center, rotation=rotation, normalize=unit)
+    coded = kernels.turned((plain_codes.unit(rows) if unit else rows) - center, rotation)
+    codes, factors = kernels.encode_codes(coded, np.zeros(rows.shape[1], np.float32))
     bias = kernels.encode_bias(rows, center) if metric == "l2" else None
     run = kernels.Run(codes=codes, factors=factors, count=len(rows), first_row=first, bias=bias)
     int8 = [(first, *kernels.encode_int8(rows, center, normalize=unit))]
@@ -67,7 +69,9 @@ def in_cells(rows: np.ndarray, metric: Any, cells: int = 9) -> kernels.Funnel:
     numbers[positions] = np.arange(len(rows))
     codes, factors = kernels.empty_codes(total // 64, rows.shape[1]), np.zeros(total, np.float32)
     center = np.zeros(rows.shape[1], np.float32)
-    kernels.encode_codes_into(codes, factors, positions, rows, centers, cell_of=cell_of, normalize=unit)
+    kernels.encode_codes_into(
+        codes, factors, positions, plain_codes.unit(rows) if unit else rows, centers, cell_of=cell_of
+    )
     bias = None
     if metric == "l2":
         bias = np.zeros(total, np.float32)
@@ -194,7 +198,7 @@ def test_rows_without_floats_are_no_answers(chosen: str) -> None:
         24,
         "dot",
         funnel.center,
-        funnel.rotation,
+        funnel.turn,
         runs=funnel.runs,
         int8_parts=funnel.int8_parts,
         float_parts=[(0, rows[:50]), (100, rows[100:])],
@@ -271,7 +275,7 @@ def test_arrays_are_held_and_not_changed(chosen: str) -> None:
     room = np.concatenate([run.codes, np.full((2, 3, 64), 255, np.uint8)])
     wide = kernels.Run(codes=room, factors=np.append(run.factors, np.float32(99)), count=200)
     after = kernels.Funnel(
-        24, "dot", funnel.center, funnel.rotation, runs=[wide], int8_parts=funnel.int8_parts, float_parts=[(0, rows)]
+        24, "dot", funnel.center, funnel.turn, runs=[wide], int8_parts=funnel.int8_parts, float_parts=[(0, rows)]
     )
     for mine, theirs in zip(before, after.search(rows[:2], k=3, candidates=20, rescored=10), strict=True):
         assert np.array_equal(mine, theirs)
@@ -281,7 +285,7 @@ def test_wrong_arguments_are_errors_with_a_name(chosen: str) -> None:
     """Parts that do not fit together, and knobs out of range, are refused."""
     rows = world(100)
     funnel = built(rows)
-    run, center, rotation = funnel.runs[0], funnel.center, funnel.rotation
+    run, center, rotation = funnel.runs[0], funnel.center, funnel.turn
 
     def refused(kind: type, words: str, *, metric: Any = "dot", **more: Any) -> None:
         parts: dict[str, Any] = {"runs": [run], "int8_parts": funnel.int8_parts, "float_parts": [(0, rows)]} | more
@@ -322,10 +326,14 @@ def test_native_side_refuses_what_it_could_not_read() -> None:
     """Called without its checks, the native funnel still reads and writes nothing beyond an array."""
     native = kernels.native.module
     codes, factors, center = np.zeros((1, 1, 64), np.uint8), np.zeros(64, np.float32), np.zeros(8, np.float32)
-    for arguments in ((9, "dot", center, None, 4), (5000, "dot", center, None, 4), (8, "far", center, None, 4)):
+    for arguments in (
+        (9, "dot", center, None, None, 4),
+        (5000, "dot", center, None, None, 4),
+        (8, "far", center, None, None, 4),
+    ):
         with pytest.raises(ValueError, match=r"\w"):
             native.Funnel(*arguments)
-    funnel = native.Funnel(8, "dot", center, None, 4)
+    funnel = native.Funnel(8, "dot", center, None, None, 4)
     short = np.zeros(3, np.int32)
     offsets = np.array([0, 32, 64], np.int64)
     for run in (
