@@ -1,6 +1,6 @@
 """The long runs of the crash tests: kills, damages and power cuts by the thousand, of all kinds of files.
 
-python tests/crash/soak.py [--kills 2000] [--damages 2000] [--cuts 200] [--refusals 200] [--seed 1]
+python tests/crash/soak.py [--kills 2000] [--damages 2000] [--cuts 200] [--refusals 200] [--derived 500] [--seed 1]
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from crash import disk, faults
+from crash import derived_worlds, disk, faults
 from store_worlds import contents, make
 from vicinal.errors import VicinalError
 
@@ -85,10 +85,33 @@ def damages(memory: Path, count: int, seed: int) -> Counter[str]:
     return found
 
 
+def derived(memory: Path, count: int, seed: int) -> Counter[str]:
+    """Damage a file of an index or of columns: no answer changes."""
+    found: Counter[str] = Counter()
+    chance, whole = random.Random(seed), memory / "derived"
+    derived_worlds.make(whole)
+    expected = derived_worlds.answers(whole)
+    for turn in range(count):
+        folder = memory / f"derived{turn}"
+        shutil.copytree(whole, folder)
+        told = derived_worlds.damaged(folder, faults.KINDS, chance)
+        assert derived_worlds.answers(folder) == expected, f"turn {turn}: {told}"
+        found["without effect"] += 1
+        shutil.rmtree(folder)
+    return found
+
+
 def main() -> None:
     """Run them and print what was found; a fault ends the run with its message."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, count in (("kills", 2000), ("damages", 2000), ("cuts", 200), ("refusals", 200), ("seed", 1)):
+    for name, count in (
+        ("kills", 2000),
+        ("damages", 2000),
+        ("cuts", 200),
+        ("refusals", 200),
+        ("derived", 500),
+        ("seed", 1),
+    ):
         parser.add_argument(f"--{name}", type=int, default=count)
     chosen = parser.parse_args()
     warnings.simplefilter("error")
@@ -99,6 +122,7 @@ def main() -> None:
         if shim is None:
             sys.exit("no C compiler")
         for name, found in (
+            ("derived", lambda: derived(memory, chosen.derived, chosen.seed)),
             ("damages", lambda: damages(memory, chosen.damages, chosen.seed)),
             ("cuts", lambda: power_cuts(shim, memory, chosen.cuts, chosen.seed)),
             ("refusals", lambda: refusals(shim, memory, chosen.refusals, chosen.seed)),
