@@ -54,7 +54,8 @@ def answers(folder: Path) -> list[list[tuple[str, float]]]:
         for seed in range(4):
             query = vectors(1, 100 + seed)
             for where in (None, {"group": 3}):
-                found.append([(hit.id, hit.score) for hit in notes.search(query, k=5, where=where, recall=0.999)])
+                hits = notes.search(query, k=5, where=where, recall=0.999)
+                found.append([(hit.id, hit.score) for hit in hits])
     return found
 
 
