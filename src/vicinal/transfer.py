@@ -26,8 +26,11 @@ def take_in(store: Store, name: str, batch: VectorBatch, space: Space) -> int:
         A record is wrong. Nothing of the batch is written.
     """
     documents = documents_of(
-        {**fields, "id": one, "text": text}
-        for one, text, fields in zip(batch.ids, batch.texts, batch.fields, strict=True)
+        (
+            {**fields, "id": one, "text": text}
+            for one, text, fields in zip(batch.ids, batch.texts, batch.fields, strict=True)
+        ),
+        first=batch.first_row,
     )
     new = tuple(new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents)
     with store.write() as transaction:

@@ -63,9 +63,15 @@ def read_vectors(
         if not place.exists():
             raise NotFoundError(f"There is no file {place}.", where=str(place))
         source = _export(place) if place.is_dir() else _file(place, format)
-        if ids is None:
-            return source
-        listed = listed_ids(Path(ids)) if isinstance(ids, str | Path) else ids
+    if ids is None:
+        return source
+    listed = ids
+    if isinstance(ids, str | Path):
+        beside = Path(ids)
+        with disk_errors(beside):
+            if not beside.exists():
+                raise NotFoundError(f"There is no file of ids {beside}.", where=str(beside))
+            listed = listed_ids(beside)
     if not isinstance(listed, Sequence):
         raise DtypeError(f"ids must be a list of strings, got {type(listed).__name__}.", expected="list", where="ids")
     return source.with_ids(listed)

@@ -18,13 +18,15 @@ MAX_FIELDS = 1024
 MAX_WHOLE = 2**63 - 1
 
 
-def documents_of(records: object) -> list[Document]:
+def documents_of(records: object, *, first: int = 0) -> list[Document]:
     """Return records as documents.
 
     Parameters
     ----------
     records : iterable of mapping
         ``id`` and ``text`` are strings; ``source`` may be one; every other entry is a field.
+    first : int
+        The place of the first of them in what the user gave: errors count from it.
 
     Raises
     ------
@@ -38,8 +40,8 @@ def documents_of(records: object) -> list[Document]:
             got=type(records).__name__,
             where="records",
         )
-    documents = [_plain_document(record) or _document(place, record) for place, record in enumerate(records)]
-    _require_distinct([document.id for document in documents])
+    documents = [_plain_document(record) or _document(place, record) for place, record in enumerate(records, first)]
+    _require_distinct([document.id for document in documents], first)
     return documents
 
 
@@ -72,9 +74,9 @@ def changes_of(fields: object) -> dict[str, dict[str, FieldValue]]:
     return changes
 
 
-def _require_distinct(ids: Sequence[str]) -> None:
+def _require_distinct(ids: Sequence[str], first: int) -> None:
     seen: set[str] = set()
-    for place, one in enumerate(ids):
+    for place, one in enumerate(ids, first):
         if one in seen:
             raise AlreadyExistsError(
                 f"records[{place}] has the id {one!r} of one before it; ids are unique.", got=one, where=place

@@ -479,3 +479,10 @@ def test_parquet_that_is_none_of_ours(tmp_path):
         parquet.write_table(pa.table(columns), path)
         with pytest.raises(InputError, match=r"a\.parquet"):
             all_of(read_vectors(path), LOOSE)
+
+
+def test_a_missing_file_of_ids_is_named(tmp_path):
+    """The file that is missing is named, and not the vectors that are there."""
+    np.save(tmp_path / "vectors.npy", UNIT)
+    with pytest.raises(NotFoundError, match=r"no file of ids .*nowhere\.txt"):
+        read_vectors(tmp_path / "vectors.npy", ids=tmp_path / "nowhere.txt")

@@ -68,3 +68,11 @@ def test_no_input_makes_a_foreign_error(records: Any) -> None:
             assert checked_id(one.id, "id")
     except VicinalError as error:
         assert error.message
+
+
+def test_places_count_from_what_the_user_gave() -> None:
+    """Of a batch that begins at row 500, the second record is records[501]."""
+    with pytest.raises(DtypeError, match=r"records\[501\]"):
+        documents_of([{"id": "a", "text": "x"}, {"id": "b", "text": 3}], first=500)
+    with pytest.raises(AlreadyExistsError, match=r"records\[501\]"):
+        documents_of([{"id": "a", "text": "x"}, {"id": "a", "text": "y"}], first=500)
