@@ -86,6 +86,18 @@ class Feed(Groups):
                 if count and line.first_row >= first_row:
                     yield line.first_row, count, patches.get(line.number, {}).get("fields", line.fields)
 
+    def texts_from(self, lane: Lane, first_row: int = 0) -> Iterator[tuple[int, str]]:
+        """Go through (row, text) of the chunks at a row and behind it, ascending.
+
+        Chunks that died since they were written may be among them; their rows are not alive. A row that had a chunk and
+        has none any more, because compaction moved it, is left out.
+        """
+        for group in self._groups_from(lane, *self._covering(lane, first_row)):
+            for line in group.lines():
+                for row, (start, end) in enumerate(line.spans, line.first_row):
+                    if row >= first_row:
+                        yield row, line.text[start:end]
+
     def relabelled_since(self, lane: Lane, sequence: int) -> Iterator[tuple[int, int, Fields]]:
         """Go through (first row, row count, fields) of the living records whose fields changed in place after a commit."""
         for patches in self._relabelled(lane, sequence, AT_ONCE):

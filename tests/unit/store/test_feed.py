@@ -68,6 +68,16 @@ def test_fields_come_by_row(store: Store) -> None:
     assert [fields["number"] for _, _, fields in read(store, "fields_from", 0)] == list(range(32))
 
 
+def test_texts_from_a_row(store: Store) -> None:
+    """The text of each chunk comes with its row, ascending, from any row on, also from the middle of a record."""
+    put(store, records([30], spans=3), 2)
+    every = read(store, "texts_from", 0)
+    assert [row for row, _ in every] == list(range(63))  # type: ignore[misc]  # pairs
+    assert [text for _, text in every][60:] == ["recor", "ecord", "cord "]  # type: ignore[misc]  # the same
+    for first in (0, 1, 17, 58, 61, 63):
+        assert read(store, "texts_from", first) == every[first:]
+
+
 def test_new_fields_leave_the_vectors_and_are_told(store: Store) -> None:
     """Merged or replaced, fields are visible at once everywhere, and no row is given out."""
     before = write(store, "delete", [])
