@@ -21,7 +21,10 @@ KS = (10, 100)
 """Places that are calibrated; between them widths are interpolated by their logarithms, beyond them by proportion."""
 Z = 1.2816
 """One-sided: nine of ten lower bounds lie below the true recall."""
-CANDIDATES = (16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
+CANDIDATES = (
+    *(16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192),
+    *(12_288, 16_384, 24_576, 32_768),
+)
 RESCORED = (1.0, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6)
 """Rows that reach the floats, in multiples of k."""
 SHARES = (0.75,)
