@@ -72,7 +72,12 @@ class TextTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         self._in_pieces = type(self._tokenizer.pre_tokenizer).__name__ in WORD_BY_WORD
-        self.before, self.after = self._special_ids(path)
+        try:
+            self.before, self.after = self._special_ids(path)
+        except BaseException as error:
+            if type(error).__name__ != "PanicException":  # of the library, which is not to be caught otherwise
+                raise
+            raise ModelLoadError(f"{path} contradicts itself. Fetch the model again.", where=str(path)) from error
 
     @property
     def special_count(self) -> int:

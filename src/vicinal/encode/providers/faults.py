@@ -198,7 +198,7 @@ def _advice(asked: Asked, status: int, complaint: Complaint, headers: Mapping[st
     if status in {301, 302, 303, 307, 308}:
         return "A redirect is not followed, the key must not go elsewhere. Put the right URL into the model's name."
     if status == 404:  # noqa: PLR2004 - not found
-        return "Check the name of the model, and that the URL is the base before /embeddings."
+        return "Check the name of the model, and that the URL is the base before /embeddings or /rerank."
     if status == 429:  # noqa: PLR2004 - too many requests
         wait = headers.get("retry-after", "")
         return f"It asks to wait {wait} s. Try again then." if _number(wait) is not None else "Try again later."
