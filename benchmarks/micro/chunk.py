@@ -1,19 +1,14 @@
-"""Splitting: its speed without the tokenizer, and how well its chunks hold what questions ask for.
+"""Splitting: its speed without the tokenizer.
 
-Run it as ``python benchmarks/micro/chunk.py [--recall] [--rounds R] [--dry]``.
+Run it as ``python benchmarks/micro/chunk.py [--rounds R] [--dry]``. What chunks hold is ``benchmarks/chunking``.
 
-Speed: outline, cut and the making of chunks, in bytes of UTF-8 a second, for each form of text; the tokenizer's own
-speed beside it. The median and the spread of the rounds are told.
-
-Recall (needs the set ``chunking_eval``): the chunks of its five corpora in one collection, each question's five nearest,
-and of the characters of its references the share that they hold (recall), of their own the share that are references
-(precision), and the intersection over union; means over questions. Chunks of other rules are measured in the same run.
+Outline, cut and the making of chunks, in bytes of UTF-8 a second, for each form of text; the tokenizer's own speed beside
+it. The median and the spread of the rounds are told.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import statistics
 import sys
@@ -25,15 +20,13 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import numpy as np
 
 import record
 import vicinal
-from vicinal.chunk import Chunker, chunker, cut, outline
+from vicinal.chunk import chunker, cut, outline
 from vicinal.types import Chunk, Document
 
-SIZES = cut.Sizes(target=220, overlap=60)
-NEAREST = 5
+SIZES = cut.Sizes(target=250, overlap=150)
 Chunks = list[list[Chunk]]
 
 
@@ -100,66 +93,14 @@ def windows(size: int, overlap: int) -> Callable[[list[Document], Any], Chunks]:
     return split
 
 
-def recall(encoder: Any) -> dict[str, Any]:
-    """Return recall, precision and IoU of the program's chunks and of others."""
-    documents = texts()["markdown"]
-    with (record.DATA / "chunking_eval" / "questions_df.csv").open(newline="") as file:
-        questions = list(csv.DictReader(file))
-    asked = np.asarray(encoder.encode_queries([question["question"] for question in questions]))
-    contestants: dict[str, Callable[[list[Document], Any], Chunks]] = {
-        "structure-220-60": Chunker().split_all,
-        "structure-220-0": Chunker(overlap=0).split_all,
-        "structure-220-110": Chunker(overlap=110).split_all,
-        "windows-220-60": windows(220, 60),
-        "windows-250-125": windows(250, 125),
-    }
-    return {
-        name: judged(split(documents, encoder.token_spans), documents, questions, asked, encoder)
-        for name, split in contestants.items()
-    }
-
-
-def judged(chunks: Chunks, documents: list[Document], questions: list[Any], asked: Any, encoder: Any) -> dict[str, Any]:
-    """Return the means over questions of one way to cut."""
-    flat = [(document.id, one) for document, found in zip(documents, chunks, strict=True) for one in found]
-    vectors = np.asarray(encoder.encode_documents([one.text for _, one in flat]))
-    nearest = np.argsort(-(asked @ vectors.T), axis=1, kind="stable")[:, :NEAREST]
-    measured = np.array(
-        [overlaps(question, [flat[row] for row in rows]) for question, rows in zip(questions, nearest, strict=True)]
-    )
-    names = ("recall", "precision", "iou")
-    tokens = encoder.count_tokens([one.text for _, one in flat])
-    return {
-        "chunks": len(flat),
-        **{name: round(100 * float(value), 2) for name, value in zip(names, measured.mean(axis=0), strict=True)},
-        "recall_deviation": round(100 * float(measured[:, 0].std()), 1),
-        "tokens_mean": round(float(tokens.mean()), 1),
-        "cut_by_the_window": int((tokens > encoder.max_tokens).sum()),
-    }
-
-
-def overlaps(question: Any, found: list[tuple[str, Chunk]]) -> tuple[float, float, float]:
-    """Return recall, precision and IoU in characters; a character that two chunks hold is retrieved twice for the last two."""
-    wanted = {
-        place for one in json.loads(question["references"]) for place in range(one["start_index"], one["end_index"])
-    }
-    held = [range(one.start, one.end) for corpus, one in found if corpus == question["corpus_id"]]
-    hit = len(wanted.intersection(*[set().union(*held)])) if held else 0
-    retrieved = sum(one.end - one.start for _, one in found)
-    return hit / len(wanted), hit / retrieved, hit / (retrieved + len(wanted) - hit)
-
-
 def main() -> None:
     """Measure and write the line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recall", action="store_true", help="measure retrieval too; about a minute a contestant")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--dry", action="store_true", help="print only")
     chosen = parser.parse_args()
     encoder = vicinal.load("minilm")
     figures: dict[str, Any] = {"rounds": chosen.rounds, "speed": speed(encoder, chosen.rounds)}
-    if chosen.recall and (record.DATA / "chunking_eval").exists():
-        figures["recall"] = recall(encoder)
     if chosen.dry:
         print(json.dumps(figures, indent=1))
     else:

@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vicinal.chunk import Chunker, sentences
+from vicinal.chunk import Chunker, parents, sentences
 from vicinal.types import Document
 
 PIECES = [
@@ -73,10 +73,18 @@ TOKENIZERS = st.sampled_from([whole_words, sub_words, bytes_of])
 
 
 @settings(max_examples=300, deadline=None)
-@given(text=TEXTS, form=FORMS, token_spans=TOKENIZERS, target=st.sampled_from([8, 9, 20, 220]), share=st.floats(0, 1))
-def test_chunks_are_exact_complete_and_short(text, form, token_spans, target, share):
+@given(
+    text=TEXTS,
+    form=FORMS,
+    token_spans=TOKENIZERS,
+    target=st.sampled_from([8, 9, 20, 250]),
+    share=st.floats(0, 1),
+    version=st.sampled_from([1, 2]),
+)
+def test_chunks_are_exact_complete_and_short(text, form, token_spans, target, share, version):
     """Each chunk is its span's text, trimmed and within the target; together they hold all but white space."""
-    chunker = Chunker(target=target, overlap=int(share * (target // 2)))
+    most = target // 2 if version == 1 else target * 2 // 3
+    chunker = Chunker(target=target, overlap=int(share * most), version=version)
     chunks = chunker.split(Document(id="x", text=text, form=form), token_spans)
     covered = bytearray(len(text))
     for chunk in chunks:
@@ -85,6 +93,31 @@ def test_chunks_are_exact_complete_and_short(text, form, token_spans, target, sh
         covered[chunk.start : chunk.end] = b"\1" * (chunk.end - chunk.start)
     assert all(covered[place] or letter.isspace() for place, letter in enumerate(text))
     assert [chunk.start for chunk in chunks] == sorted(chunk.start for chunk in chunks)
+    assert chunks == Chunker.from_id(chunker.id).split(Document(id="y", text=text, form=form), token_spans)
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=TEXTS, form=FORMS, context=st.integers(1, 12), title=st.sampled_from(["", "A title", "x" * 90]))
+def test_what_is_encoded_is_within_the_target(text, form, context, title):
+    """Context and text together, as words and marks are counted; the text is the end of it."""
+    document = Document(id="x", text=text, form=form, fields={"title": title})
+    chunker = Chunker(target=24, overlap=4, context=context)
+    chunks = chunker.split_all([document], whole_words)
+    encoded = chunker.encoded([document], chunks, whole_words)
+    assert all(len(spans) <= 24 for spans in whole_words(encoded[0]))
+    assert all(whole.endswith(chunk.text) for whole, chunk in zip(encoded[0], chunks[0], strict=True))
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=TEXTS, form=FORMS, most=st.integers(1, 300))
+def test_a_parent_holds_its_chunk_and_is_small_enough(text, form, most):
+    """It holds the chunk whole, is no longer than asked unless the chunk is, and has no white space at its ends."""
+    document = Document(id="x", text=text, form=form)
+    spans = [(chunk.start, chunk.end) for chunk in Chunker(target=8, overlap=0).split(document, whole_words)]
+    for (start, end), (low, high) in zip(spans, parents(document, spans, most_chars=most), strict=True):
+        assert low <= start < end <= high
+        assert high - low <= max(most, end - start)
+        assert text[low:high] == text[low:high].strip()
 
 
 @settings(max_examples=300, deadline=None)

@@ -7,6 +7,19 @@ Never: changes a character, drops one that is not white space, or loads a tokeni
 """
 
 from vicinal.chunk.chunker import Chunker
+from vicinal.chunk.context import contexts, with_context
+from vicinal.chunk.late import late_vectors
+from vicinal.chunk.parent import parents
+from vicinal.chunk.semantic import breakpoints, semantic_chunks
 from vicinal.chunk.sentence import sentences
 
-__all__ = ["Chunker", "sentences"]
+__all__ = [
+    "Chunker",
+    "breakpoints",
+    "contexts",
+    "late_vectors",
+    "parents",
+    "semantic_chunks",
+    "sentences",
+    "with_context",
+]

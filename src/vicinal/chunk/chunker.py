@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -11,22 +11,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vicinal._arrays import whole_number
+from vicinal.chunk.context import contexts, with_context
 from vicinal.chunk.cut import Sizes, cut
 from vicinal.chunk.outline import Outline, outline
 from vicinal.errors import RangeError, UnknownNameError
 from vicinal.types import Chunk, Document, TokenSpans
 
-VERSION = 1
+VERSION = 2
 """Raised with every change of where chunks are cut: the ledger then cuts and encodes again."""
+VERSIONS = (1, VERSION)
+"""Those that can still be cut: a collection keeps the one that it was made with."""
 PART_CHARS = 1 << 16
 """A longer text is tokenized in parts: a tokenizer takes hundreds of bytes a token while it works."""
 BATCH_CHARS = 1 << 21
 """How many characters are given to the tokenizer in one call."""
 LEAST_TARGET = 8
-WINDOW, WINDOW_TARGET, WINDOW_OVERLAP = 256, 220, 60
-"""What a window of 256 tokens holds; others in proportion."""
+WINDOW, WINDOW_TARGET, WINDOW_OVERLAP = 256, 250, 150
+"""What a window of 256 tokens holds, measured on two sets (docs/concepts/chunks.md); others in proportion."""
 MOST_TARGET = 400
 """Longer chunks find less: a vector holds one thought (Chroma's report on chunking, 2024)."""
+JOINT_TOKENS = 2
+"""What the empty line between a context and the text can take, where a tokenizer keeps it."""
 PROSE = frozenset({"text", "markdown", "rst"})
 
 Span = tuple[int, int]
@@ -38,34 +43,52 @@ class Chunker:
 
     Headings, paragraphs, fences and functions are kept whole where they fit, and small neighbours are packed
     together, never across a heading as strong as the one they stand under. What is larger than the target is
-    split after a sentence, a line, a word or a token, and only there two chunks share some words.
+    split after a sentence, a line, a word or a token. In prose a chunk begins with the last sentences of the one
+    before, as long as both are of one section; in code, only where a piece had to be split.
 
     Parameters
     ----------
     target : int, 8 <= target
-        The most tokens that a chunk holds, special tokens and prompt left out.
-    overlap : int, 0 <= overlap <= target / 2
-        About how many tokens a chunk repeats from the one before, where a piece had to be split.
+        The most tokens that are encoded for a chunk, its context included, special tokens and prompt left out.
+    overlap : int, 0 <= overlap <= 2/3 of what is left for text, 1/2 of it for version 1
+        The most tokens that a chunk repeats from the one before: whole sentences, where one begins in them.
+    version : {1, 2}
+        The rules. 1 repeats words, and only where a piece had to be split: what collections have that were made
+        before there was a 2.
+    context : int, 0 <= context
+        How many tokens of the target are kept for title and headings, which ``encoded`` puts before the text.
 
     Raises
     ------
     DtypeError
-        One of the two is no whole number.
+        One of them is no whole number.
     RangeError
-        One of the two is out of its range.
+        One of them is out of its range, or the context leaves fewer than 8 tokens for text.
     """
 
     target: int = WINDOW_TARGET
     overlap: int = WINDOW_OVERLAP
+    version: int = VERSION
+    context: int = 0
 
     def __post_init__(self) -> None:
-        """Check the two numbers."""
+        """Check the numbers."""
         target = whole_number(self.target, "target", low=LEAST_TARGET)
-        whole_number(self.overlap, "overlap", low=0, high=target // 2)
+        whole_number(self.version, "version", low=VERSIONS[0], high=VERSIONS[-1])
+        context = whole_number(self.context, "context", low=0, high=max(target - LEAST_TARGET - JOINT_TOKENS, 0))
+        if context and self.version == 1:
+            raise RangeError("Version 1 has no context; take version 2.", expected=0, got=context, where="context")
+        most = self.text_target // 2 if self.version == 1 else self.text_target * 2 // 3
+        whole_number(self.overlap, "overlap", low=0, high=most)
+
+    @property
+    def text_target(self) -> int:
+        """The most tokens of a chunk's text: the target without what is kept for the context."""
+        return self.target - (self.context + JOINT_TOKENS if self.context else 0)
 
     @classmethod
     def for_window(cls, max_tokens: int, *, reserved: int = 2) -> Chunker:
-        """Return the chunker for a model: 220 with overlap 60 for 256 tokens, others in proportion, at most 400.
+        """Return the chunker for a model: 250 with overlap 150 for 256 tokens, others in proportion, at most 400.
 
         Parameters
         ----------
@@ -95,7 +118,8 @@ class Chunker:
     @property
     def id(self) -> str:
         """What the ledger keeps: another id cuts otherwise."""
-        return f"structure-{self.target}-{self.overlap}-v{VERSION}"
+        context = f"-c{self.context}" if self.context else ""
+        return f"structure-{self.target}-{self.overlap}{context}-v{self.version}"
 
     @classmethod
     def from_id(cls, chunker_id: str) -> Chunker:
@@ -106,7 +130,7 @@ class Chunker:
         UnknownNameError
             The id is of another version or none at all: what it cut would not be cut so again.
         """
-        found = re.fullmatch(rf"structure-([0-9]{{1,9}})-([0-9]{{1,9}})-v{VERSION}", chunker_id)
+        found = re.fullmatch(r"structure-([0-9]{1,9})-([0-9]{1,9})(?:-c([0-9]{1,9}))?-v([12])", chunker_id)
         if found is None:
             raise UnknownNameError(
                 f"The chunker {chunker_id!r} is none of this version; make a new collection from the sources.",
@@ -114,7 +138,8 @@ class Chunker:
                 got=chunker_id,
                 where="chunker",
             )
-        return cls(target=int(found[1]), overlap=int(found[2]))
+        target, overlap, context, version = (int(part or 0) for part in found.groups())
+        return cls(target=target, overlap=overlap, context=context, version=version)
 
     def split(self, document: Document, token_spans: TokenSpans) -> list[Chunk]:
         """Return the chunks of one document, in order; none for a document of white space.
@@ -137,17 +162,65 @@ class Chunker:
         -------
         list of list of Chunk
             In order of ``start``. ``chunk.text == document.text[chunk.start:chunk.end]``. Every character that is
-            not white space is in at least one. Each holds at most ``target`` tokens when tokenized on its own
+            not white space is in at least one. Each holds at most ``text_target`` tokens when tokenized on its own
             (a single code point is never divided, whatever the tokenizer makes of it).
         """
+        return self.split_along(documents, (outline(one.text, one.form) for one in documents), token_spans)
+
+    def split_along(
+        self, documents: Sequence[Document], outlines: Iterable[Outline], token_spans: TokenSpans
+    ) -> list[list[Chunk]]:
+        """Return the chunks of each document, cut along outlines of the caller's making.
+
+        Parameters
+        ----------
+        documents : sequence of Document
+            Not modified.
+        outlines : iterable of Outline
+            For each document where it may be cut.
+        token_spans : TokenSpans
+            The encoder's own tokenizer.
+
+        Returns
+        -------
+        list of list of Chunk
+            As of ``split_all``.
+        """
         texts = [document.text for document in documents]
-        sizes = Sizes(target=self.target, overlap=self.overlap)
+        sizes = Sizes(target=self.text_target, overlap=self.overlap, version=self.version)
         first = [
-            cut(document.text, outline(document.text, document.form), starts, sizes, prose=document.form in PROSE)
-            for document, starts in zip(documents, _token_starts(texts, token_spans), strict=True)
+            cut(document.text, found, starts, sizes, prose=document.form in PROSE)
+            for document, found, starts in zip(documents, outlines, _token_starts(texts, token_spans), strict=True)
         ]
         fitted = _fitted(texts, first, token_spans, sizes)
         return [_chunks(text, spans) for text, spans in zip(texts, fitted, strict=True)]
+
+    def encoded(
+        self, documents: Sequence[Document], chunks: Sequence[Sequence[Chunk]], token_spans: TokenSpans
+    ) -> list[list[str]]:
+        """Return for each chunk what is to be encoded: its text, and before it the context where there is one.
+
+        Parameters
+        ----------
+        documents : sequence of Document
+            Not modified.
+        chunks : sequence of sequences of Chunk
+            What ``split_all`` gave for them.
+        token_spans : TokenSpans
+            The encoder's own tokenizer.
+
+        Returns
+        -------
+        list of list of str
+            Each of at most ``target`` tokens. What is stored and counted by spans stays the chunk's own text.
+        """
+        if not self.context:
+            return [[one.text for one in part] for part in chunks]
+        found = contexts(documents, chunks, self.context, token_spans)
+        return [
+            [with_context(context, one.text) for context, one in zip(above, part, strict=True)]
+            for above, part in zip(found, chunks, strict=True)
+        ]
 
 
 def _chunks(text: str, spans: list[Span]) -> list[Chunk]:

@@ -8,30 +8,46 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicinal.chunk.outline import BLOCK, Outline
-from vicinal.chunk.sentence import sentence_ends
+from vicinal.chunk.sentence import sentence_ends, sentence_start
 
 SPACE = re.compile(r"\s*")
 GAP = re.compile(r"\s")
+PAUSE = re.compile(r"\n|(?<=[.!?;:])\s")
+"""Where a sentence may begin in text that has no capitals."""
 FULL = 2
 """A chunk is full enough to end when it holds 1/2 of the target."""
+FILLED = 4
+"""Of version 2, an overlap of 1/4 of the target holds most sentences whole: one that is torn at the end of a chunk is
+whole in the next. Then chunks are filled to 9/10, of which more is found (docs/concepts/chunks.md)."""
 LEAST = 8
-"""It may end with 1/8 of the target when what follows fits whole into the next one."""
+"""It may end with 1/8 of the target when what follows is to be kept whole and fits into the next one."""
 LINE_SCAN_CHARS = 1 << 16
 """A sentence or a line is looked for no farther back than this, however long a token is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizes:
-    """How many tokens a chunk may hold, and how many of a split piece are repeated in the next."""
+    """How many tokens a chunk may hold, how many are repeated in the next, and by which version of the rules."""
 
     target: int
     overlap: int
+    version: int = 2
+
+    @property
+    def filled(self) -> bool:
+        """Whether chunks are filled, not ended early at what is whole."""
+        return self.version > 1 and self.overlap * FILLED >= self.target
+
+    @property
+    def full(self) -> int:
+        """How many tokens are enough for a chunk to end."""
+        return self.target * 9 // 10 if self.filled else self.target // FULL
 
 
 class Ruler:
@@ -72,10 +88,12 @@ def cut(text: str, outline: Outline, starts: NDArray[np.int64], sizes: Sizes, *,
     Returns
     -------
     list of (start, end)
-        Each holds at most ``sizes.target`` tokens by ``starts``. Two overlap only where a piece had to be split.
+        Each holds at most ``sizes.target`` tokens by ``starts``. Of version 2 two neighbours in one section of prose
+        overlap; of version 1, and in code, only where a piece had to be split.
     """
     ruler = Ruler(text, starts)
     pieces = _Pieces(outline, ruler)
+    sizes = sizes if prose else replace(sizes, version=1)  # what belongs together in code is not filled up
     spans: list[tuple[int, int]] = []
     at = 0
     while at < len(text):
@@ -92,13 +110,16 @@ def cut(text: str, outline: Outline, starts: NDArray[np.int64], sizes: Sizes, *,
 class _Pieces:
     """The outline, with the tokens before each place and where the piece that begins there ends."""
 
-    __slots__ = ("ends", "heads", "heads_at", "places", "ranks", "tokens", "total")
+    __slots__ = ("ends", "heads", "heads_at", "kept", "places", "ranks", "tokens", "total")
 
     def __init__(self, outline: Outline, ruler: Ruler) -> None:
         self.places = outline.places
         self.ranks = outline.ranks
         self.tokens: list[int] = ruler.starts.searchsorted(outline.places).tolist() if outline.places else []
         self.total = ruler.count
+        self.kept = [
+            rank < BLOCK or place in outline.fences for place, rank in zip(outline.places, outline.ranks, strict=True)
+        ]
         self.ends = _next_as_strong(outline.ranks)
         self.heads_at = [number for number, rank in enumerate(outline.ranks) if rank < BLOCK]
         self.heads = [outline.places[number] for number in self.heads_at]
@@ -141,38 +162,43 @@ def _step(ruler: Ruler, pieces: _Pieces, at: int, sizes: Sizes, *, prose: bool) 
     limit, tokens = pieces.limit(at, len(ruler.text))
     if tokens - first <= sizes.target:
         return limit, limit
-    number = _best_place(pieces, at, first, sizes.target)
+    number = _best_place(pieces, at, first, sizes)
     if number is not None:
         end, whole = pieces.places[number], pieces.ranks[number] <= BLOCK
     else:
-        end, whole = _finer_place(ruler, at, first, sizes.target, prose=prose), False
+        end, whole = _finer_place(ruler, at, first, sizes, prose=prose), False
     after_space = SPACE.match(ruler.text, end)
-    if whole or (after_space and after_space.end() >= limit):
+    if after_space and after_space.end() >= limit:
         return end, (end if whole else limit)
+    if sizes.version > 1 and not (number is not None and pieces.kept[number]):
+        return end, _repeated(ruler, at, end, sizes.overlap)
+    if whole:
+        return end, end
     return end, _overlapped(ruler, at, end, pieces.begin(end, at), sizes.overlap)
 
 
-def _best_place(pieces: _Pieces, at: int, first: int, target: int) -> int | None:
+def _best_place(pieces: _Pieces, at: int, first: int, sizes: Sizes) -> int | None:
     """Return the last of the strongest places at which a chunk may end, or None.
 
     It may end where it is full enough, or earlier when the piece that follows fits whole into the next.
     """
-    low = max(bisect_left(pieces.tokens, first + target // LEAST), bisect_right(pieces.places, at))
-    high = bisect_right(pieces.tokens, first + target)
-    full = first + target // FULL
+    low = max(bisect_left(pieces.tokens, first + sizes.target // LEAST), bisect_right(pieces.places, at))
+    high = bisect_right(pieces.tokens, first + sizes.target)
+    full = first + sizes.full
     best = None
     for number in range(low, high):
-        clean = pieces.tokens[number] >= full or pieces.size(number) <= target
+        kept = pieces.kept[number] or not sizes.filled
+        clean = pieces.tokens[number] >= full or (kept and pieces.size(number) <= sizes.target)
         if clean and (best is None or pieces.ranks[number] <= pieces.ranks[best]):
             best = number
     return best
 
 
-def _finer_place(ruler: Ruler, at: int, first: int, target: int, *, prose: bool) -> int:
+def _finer_place(ruler: Ruler, at: int, first: int, sizes: Sizes, *, prose: bool) -> int:
     """Return where to cut within a piece: after a sentence, a line or a word, else before a token."""
     text = ruler.text
-    high = ruler.place(first + target)
-    low = max(ruler.place(first + target // FULL), at + 1, high - LINE_SCAN_CHARS)
+    high = ruler.place(first + sizes.target)
+    low = max(ruler.place(first + sizes.full), at + 1, high - LINE_SCAN_CHARS)
     if high <= low:
         return max(high, at + 1)
     for end in (_sentence(text, low, high) if prose else 0, text.rfind("\n", low, high) + 1, _word(text, low, high)):
@@ -204,3 +230,22 @@ def _overlapped(ruler: Ruler, at: int, end: int, begin: int, overlap: int) -> in
         place = gap.end() if gap else place
     place = max(place, begin)
     return place if at < place < end else end
+
+
+def _repeated(ruler: Ruler, at: int, end: int, overlap: int) -> int:
+    """Return where the next chunk begins: at the first sentence within the last ``overlap`` tokens before ``end``.
+
+    A sentence that begins only in the second half of them repeats too little: then after a stop of any kind or at a
+    line that is in the first half, else at a word. No more than 2/3 of a chunk is repeated.
+    """
+    text, last = ruler.text, ruler.before(end)
+    repeated = min(overlap, (last - ruler.before(at)) * 2 // 3)
+    low = max(ruler.place(last - repeated), at + 1, end - LINE_SCAN_CHARS)
+    if not repeated or low >= end:
+        return end
+    half = max(min(ruler.place(last - repeated // 2), end), low)
+    place = sentence_start(text, low, half)
+    if place is None:
+        stop = PAUSE.search(text, low - 1, half) or GAP.search(text, low - 1, end - 1)
+        place = stop.end() if stop else low
+    return place

@@ -40,11 +40,12 @@ class Outline:
     """The places where a text may be cut, ascending, in code points, and how strong each is.
 
     A rank is 1 to 6 for a heading of that depth, ``BLOCK``, or ``PARAGRAPH``; smaller is stronger.
-    A place is where the next piece begins.
+    A place is where the next piece begins. ``fences`` are those of them where a fence does, which is kept whole.
     """
 
     places: list[int] = field(default_factory=list)
     ranks: list[int] = field(default_factory=list)
+    fences: set[int] = field(default_factory=set)
 
     def mark(self, place: int, rank: int) -> None:
         """Add a place; at one that is there already, the stronger rank stays."""
@@ -111,6 +112,7 @@ def _markdown_fence(text: str, seen: re.Match[str], found: Outline) -> int:
     closing = re.compile(rf"\n[ \t]*{mark}{mark[0]}*[ \t\r]*(?=\n|\Z)").search(text, seen.end())
     inner_end = closing.start() if closing else len(text)
     found.mark(seen.start(), BLOCK)
+    found.fences.add(seen.start())
     for place in _after_blanks(text, seen.end(), inner_end):
         found.mark(place, PARAGRAPH)
     end = closing.end() if closing else len(text)

@@ -7,11 +7,15 @@ from collections.abc import Iterator
 
 STOP = re.compile(r"""[\n.!?…。！？｡](?:(?<!\n)[.!?…。！？｡"'”’»)\]*_`」』）】》]+)?""")
 """One class of characters first: that is what the regex engine can look for quickly."""
+WIDE = "。！？｡"
+"""Stops that need no space behind them."""
 NEW_LINE = re.compile(r"[ \t]*(?:[-*+•–][ \t]|\(?[0-9]{1,3}[.)][ \t]|[A-Za-z][.)][ \t]|#|>|\||```|~~~|\r?\n)")
 HEADING = re.compile(r"[ \t]*#{1,6}[ \t]")
 SPACE = re.compile(r"\s*")
 WORD_CHARS = 24
 """How far back the word before a full stop is looked for."""
+LOOK_BACK_CHARS = 16
+"""How far before a place the end of the sentence is looked for after which another begins there."""
 ABBREVIATION = re.compile(
     r"approx|bzw|ca|cf|dept|dr|eds?|esp|et|gen|gov|hon|inc|jr|ltd?|messrs|mlle|mme|mr|mrs|ms|prof|resp|rev|sen|sgt"
     r"|sr|st|univ|usw|vgl|viz|vs"
@@ -57,9 +61,24 @@ def sentences(text: str) -> list[tuple[int, int]]:
 def sentence_ends(text: str, low: int, high: int) -> Iterator[int]:
     """Give the places in (low, high] after which a new sentence begins, ascending."""
     for found in STOP.finditer(text, low, high):
-        ends = _line_ends(text, found.start()) if found[0] == "\n" else _stop_ends(text, found)
+        at, end = found.span()
+        stop = text[at]
+        if stop == "\n":
+            ends = _line_ends(text, at)
+        else:
+            ends = stop in WIDE or (text[end : end + 1].isspace() and _stop_ends(text, at, end))
         if ends:
-            yield found.end()
+            yield end
+
+
+def sentence_start(text: str, low: int, high: int) -> int | None:
+    """Return where the first sentence begins within [low, high), or None; white space does not begin one."""
+    for end in sentence_ends(text, max(low - LOOK_BACK_CHARS, 0), high):
+        space = SPACE.match(text, end)
+        place = space.end() if space else end
+        if place >= low:
+            return place if place < high else None
+    return None
 
 
 def _line_ends(text: str, at: int) -> bool:
@@ -69,17 +88,13 @@ def _line_ends(text: str, at: int) -> bool:
     return bool(HEADING.match(text, text.rfind("\n", 0, at) + 1, at))
 
 
-def _stop_ends(text: str, found: re.Match[str]) -> bool:
-    """Return whether a stop ends a sentence."""
-    if found[0][0] in "。！？｡":
-        return True
-    if not text[found.end() : found.end() + 1].isspace():
-        return False
-    space = SPACE.match(text, found.end())
+def _stop_ends(text: str, at: int, end: int) -> bool:
+    """Return whether a stop before white space ends a sentence."""
+    space = SPACE.match(text, end)
     following = text[space.end() : space.end() + 1] if space else ""
     if following.islower():
         return False
-    return not (found[0][0] == "." and _goes_on(text, found.start(), following))
+    return not (text[at] == "." and _goes_on(text, at, following))
 
 
 def _goes_on(text: str, at: int, following: str) -> bool:

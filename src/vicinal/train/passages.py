@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from vicinal.chunk import Chunker
@@ -28,6 +29,7 @@ def passages(sources: Sequence[str | Path], encoder: Encoder) -> Iterator[str]:
     """
     streams = [read(source) for source in sources]
     chunker = Chunker.for_window(encoder.max_tokens, reserved=int(encoder.count_tokens([""])[0]))
+    chunker = replace(chunker, overlap=0)  # what is learned from should come once
     return _cut_up(streams, chunker, encoder)
 
 

@@ -23,9 +23,9 @@ def letters(texts):
     return [np.array(found, dtype=np.int64).reshape(-1, 2) for found in spans]
 
 
-def chunk_texts(text, form="text", *, target=10, overlap=0, token_spans=words):
+def chunk_texts(text, form="text", *, target=10, overlap=0, token_spans=words, version=2):
     """Return the texts of the chunks."""
-    chunker = Chunker(target=target, overlap=overlap)
+    chunker = Chunker(target=target, overlap=overlap, version=version)
     return [chunk.text for chunk in chunker.split(Document(id="x", text=text, form=form), token_spans)]
 
 
@@ -46,10 +46,56 @@ def test_a_short_document_is_one_chunk_without_its_outer_white_space():
     assert (chunk.text, chunk.start, chunk.end) == ("a b\n\nc", 3, 9)
 
 
-def test_small_paragraphs_are_packed_up_to_the_target():
+def test_small_paragraphs_of_version_1_are_packed_up_to_the_target():
     """4 + 4 words fit 10, a third paragraph does not; nothing overlaps where nothing was split."""
     parts = [count(0, 4), count(4, 8), count(8, 12), count(12, 14)]
-    assert chunk_texts("\n\n".join(parts), overlap=3) == ["\n\n".join(parts[:2]), "\n\n".join(parts[2:])]
+    expected = ["\n\n".join(parts[:2]), "\n\n".join(parts[2:])]
+    assert chunk_texts("\n\n".join(parts), overlap=3, version=1) == expected
+
+
+def test_with_an_overlap_of_a_quarter_chunks_are_filled():
+    """5 + 4 of 10 words are 9/10, and a chunk ends there; 4 + 4 are not, so the third paragraph gives 2 words."""
+    parts = [count(0, 5), count(5, 9), count(9, 13)]
+    assert chunk_texts("\n\n".join(parts), overlap=3)[0] == "\n\n".join(parts[:2])
+    parts = [count(0, 4), count(4, 8), count(8, 12), count(12, 14)]
+    filled = "\n\n".join([*parts[:2], "w8 w9"])
+    assert chunk_texts("\n\n".join(parts), overlap=3) == [filled, "\n\n".join(["w8 w9 w10 w11", parts[3]])]
+    assert chunk_texts("\n\n".join(parts), overlap=2)[0] == "\n\n".join(parts[:2])
+
+
+def test_a_chunk_begins_with_the_last_sentences_of_the_one_before():
+    """The first chunk ends with A3: A2 is the first sentence that begins in its last 6 words, or 4; A3 in its last 3."""
+    said = [f"A{number} b c." for number in range(6)]
+    text = " ".join(said)
+    filled = " ".join(said[:3])
+    assert chunk_texts(text, overlap=6) == [f"{filled} A3", f"{' '.join(said[2:5])} A5", " ".join(said[4:])]
+    assert chunk_texts(text, overlap=4) == [f"{filled} A3", f"{' '.join(said[2:5])} A5", " ".join(said[4:])]
+    assert chunk_texts(text, overlap=3)[1] == " ".join(said[3:])
+
+
+def test_a_small_overlap_takes_what_is_whole():
+    """2 of 10 words hold no sentence of 3: words are repeated, and the chunk ends with a sentence."""
+    said = [f"A{number} b c." for number in range(5)]
+    assert chunk_texts(" ".join(said), overlap=2) == [" ".join(said[:3]), "b c. " + " ".join(said[3:])]
+
+
+def test_a_line_is_repeated_where_no_sentence_begins():
+    """Lines of 3 words without a full stop: filled up to 10 words, of the last 4 the line of w9 and what is before."""
+    lines = [count(3 * number, 3 * number + 3) for number in range(5)]
+    assert chunk_texts("\n".join(lines), overlap=4) == ["\n".join([*lines[:3], "w9"]), "\n".join(lines[2:])]
+
+
+def test_nothing_is_repeated_across_a_heading():
+    """Neither across one as strong, nor across a deeper one that begins a chunk."""
+    text = f"# A\n\n{count(0, 6)}\n\n## B\n\n{count(6, 12)}\n\n# C\n\n{count(12, 18)}"
+    parts = [f"# A\n\n{count(0, 6)}", f"## B\n\n{count(6, 12)}", f"# C\n\n{count(12, 18)}"]
+    assert chunk_texts(text, "markdown", overlap=5) == parts
+
+
+def test_functions_do_not_overlap():
+    """What belongs together in code is found by structure, not by what stands before it."""
+    functions = [f"def f{number}(a):\n    return a, a, a, a" for number in range(4)]
+    assert chunk_texts("\n\n\n".join(functions), "python", overlap=6) == functions
 
 
 def test_a_chunk_does_not_cross_a_heading_as_strong_as_its_own():
@@ -71,9 +117,11 @@ def test_a_fence_is_kept_whole_where_it_fits():
 
 
 def test_a_long_paragraph_is_split_after_a_sentence_with_overlap():
-    """16 words in sentences of 4: cut after 8, and 2 words are repeated."""
+    """16 words in sentences of 4: version 1 repeats 2 words, 2 repeats the sentence that 4 words hold."""
     text = "a b c dd. E f g hh. I j k ll. M n o pp."
-    assert chunk_texts(text, overlap=2) == ["a b c dd. E f g hh.", "g hh. I j k ll. M n o pp."]
+    assert chunk_texts(text, overlap=2, version=1) == ["a b c dd. E f g hh.", "g hh. I j k ll. M n o pp."]
+    assert chunk_texts(text, overlap=2, version=2) == ["a b c dd. E f g hh.", "g hh. I j k ll. M n o pp."]
+    assert chunk_texts(text, overlap=4) == ["a b c dd. E f g hh. I j", "I j k ll. M n o pp."]
 
 
 def test_code_is_split_after_a_line_and_prose_without_sentences_too():
@@ -87,7 +135,9 @@ def test_code_is_split_after_a_line_and_prose_without_sentences_too():
 def test_words_are_divided_where_there_is_nothing_better():
     """25 words in one line: 10, 10, 5; with overlap 3 each goes on 3 words before."""
     assert chunk_texts(count(0, 25)) == [count(0, 10), count(10, 20), count(20, 25)]
-    assert chunk_texts(count(0, 25), overlap=3) == [count(0, 10), count(7, 17), count(14, 24), count(21, 25)]
+    for version in (1, 2):
+        parts = [count(0, 10), count(7, 17), count(14, 24), count(21, 25)]
+        assert chunk_texts(count(0, 25), overlap=3, version=version) == parts
 
 
 def test_python_functions_are_chunks():
@@ -120,24 +170,26 @@ def test_many_documents_give_what_each_gives_alone():
 
 def test_the_id_names_what_decides_where_is_cut():
     """The ledger keeps it: the two numbers and the version of the rules."""
-    assert Chunker().id == "structure-220-60-v1"
-    assert Chunker(target=100, overlap=0).id == "structure-100-0-v1"
+    assert Chunker().id == "structure-250-150-v2"
+    assert Chunker(target=220, overlap=60, version=1).id == "structure-220-60-v1"
+    assert Chunker(target=100, overlap=0, context=20).id == "structure-100-0-c20-v2"
 
 
 def test_an_id_gives_the_chunker_back():
-    """What the ledger kept cuts the same again; an id of other rules is refused."""
-    chunker = Chunker(target=100, overlap=7)
-    assert Chunker.from_id(chunker.id) == chunker
-    for other in ("structure-100-7-v0", "words-100", ""):
+    """What the ledger kept cuts the same again, of the version before too; an id of other rules is refused."""
+    for more in ({}, {"version": 1}, {"context": 16}):
+        chunker = Chunker(target=100, overlap=7, **more)
+        assert Chunker.from_id(chunker.id) == chunker
+    for other in ("structure-100-7-v0", "structure-100-7-v3", "words-100", ""):
         with pytest.raises(UnknownNameError, match="none of this version"):
             Chunker.from_id(other)
 
 
 @pytest.mark.parametrize(
-    ("window", "target", "overlap"), [(256, 220, 60), (128, 110, 30), (512, 400, 60), (8192, 400, 60), (12, 10, 2)]
+    ("window", "target", "overlap"), [(256, 250, 150), (128, 125, 75), (512, 400, 150), (8192, 400, 150), (13, 11, 6)]
 )
 def test_the_window_decides_the_target(window, target, overlap):
-    """220/60 for 256 tokens, others in proportion, never over 400."""
+    """250/150 for 256 tokens, others in proportion, never over 400."""
     chunker = Chunker.for_window(window)
     assert (chunker.target, chunker.overlap) == (target, overlap)
 
@@ -147,11 +199,11 @@ def test_a_prompt_takes_its_place_in_the_window():
     assert Chunker.for_window(256, reserved=50).target == 206
 
 
-@pytest.mark.parametrize(("target", "overlap"), [(7, 0), (10, 6), (10, -1)])
-def test_numbers_out_of_range_are_refused(target, overlap):
-    """An overlap of more than half would hardly go on."""
+@pytest.mark.parametrize(("target", "overlap", "version"), [(7, 0, 2), (9, 7, 2), (10, 6, 1), (10, -1, 2), (10, 0, 3)])
+def test_numbers_out_of_range_are_refused(target, overlap, version):
+    """An overlap of more than two thirds, of version 1 of more than half, would hardly go on."""
     with pytest.raises(RangeError):
-        Chunker(target=target, overlap=overlap)
+        Chunker(target=target, overlap=overlap, version=version)
 
 
 def test_a_target_that_is_no_whole_number_is_refused():
@@ -182,4 +234,4 @@ def test_the_real_tokenizer_never_counts_more_than_the_target():
 
     source = Path(re.__file__).read_text(encoding="utf-8") + "漢字かな交じり文。" * 300 + "😀e\u0301" * 300
     chunks = Chunker().split(Document(id="x", text=source, form="python"), spans)
-    assert max(len(one) for one in spans([chunk.text for chunk in chunks])) <= 220
+    assert max(len(one) for one in spans([chunk.text for chunk in chunks])) <= 250
