@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 import operator
 from collections.abc import Sequence
 
@@ -32,6 +33,27 @@ def whole_number(value: object, name: str, *, low: int, high: int | None = None)
     if number < low or (high is not None and number > high):
         allowed = f">= {low}" if high is None else f"{low} to {high}"
         raise RangeError(f"{name} must be {allowed}, got {number}.", expected=allowed, got=number, where=name)
+    return number
+
+
+def share(value: object, name: str) -> float:
+    """Return a number from 0 to 1.
+
+    Raises
+    ------
+    DtypeError, RangeError
+        It is no number, or outside of them.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise DtypeError(
+            f"{name} must be a number, got {type(value).__name__}.",
+            expected="float",
+            got=type(value).__name__,
+            where=name,
+        )
+    number = float(value)
+    if not 0 <= number <= 1:
+        raise RangeError(f"{name} must be from 0 to 1, got {value}.", expected="0 to 1", got=value, where=name)
     return number
 
 

@@ -24,6 +24,10 @@ SETTINGS = {
     "COHERE_API_KEY": "The key for cohere: models; CO_API_KEY does as well.",
     "CO_API_KEY": "The same, as Cohere's own client names it.",
     "VOYAGE_API_KEY": "The key for voyage: models.",
+    "JINA_API_KEY": "The key for jina: rerankers. Sent to their server only, never shown.",
+    "VICINAL_CHAT_URL": "The base URL of the chat endpoint that vicinal ask asks, when --endpoint is not given.",
+    "VICINAL_CHAT_MODEL": "Its model, when --model is not given.",
+    "VICINAL_CHAT_KEY": "The key for that endpoint. Sent to it only, never shown.",
     "VICINAL_PRICE_PER_MILLION": "What a million tokens of a provider cost, in your currency: runs then tell what they cost.",
     "VICINAL_KEY_HOSTS": "Servers, separated by commas, that a provider's key may be sent to when a database names them.",
     "VICINAL_MAINTENANCE": "0: nothing is indexed, measured or compacted in the background; vicinal compact does it.",
@@ -57,8 +61,18 @@ def runtime() -> str | None:
 
 def secret(name: str) -> str | None:
     """Return the key that a variable of the environment holds, None without one; for sending, never for showing."""
-    keys = ("OPENAI_API_KEY", "COHERE_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY")
+    keys = ("OPENAI_API_KEY", "COHERE_API_KEY", "CO_API_KEY", "VOYAGE_API_KEY", "JINA_API_KEY", "VICINAL_CHAT_KEY")
     return (os.environ.get(name, "").strip() or None) if name in keys else None
+
+
+def chat_url() -> str | None:
+    """Return the base URL of the chat endpoint that the environment names, if it names one."""
+    return os.environ.get("VICINAL_CHAT_URL", "").strip() or None
+
+
+def chat_model() -> str | None:
+    """Return the chat model that the environment names, if it names one."""
+    return os.environ.get("VICINAL_CHAT_MODEL", "").strip() or None
 
 
 def price_per_million() -> float | None:

@@ -20,7 +20,7 @@
     └─ RemoteError                      a server that was asked did not answer as it should
         └─ RemoteTimeoutError
     VicinalWarning (UserWarning)
-    └─ TruncationWarning   FallbackWarning   DimensionWarning   UnknownTextWarning   DamagedIndexWarning   RecallWarning
+    └─ TruncationWarning   FallbackWarning   DimensionWarning   UnknownTextWarning   DamagedIndexWarning   IndexBehindWarning   RecallWarning
 
 An error says what is wrong, what came, and what to do, and carries the same as typed fields.
 ``TABLE`` maps each code to an HTTP status and an exit status; nothing else in the program does.
@@ -324,6 +324,10 @@ class DimensionWarning(VicinalWarning):
 
 class UnknownTextWarning(VicinalWarning):
     """Texts hold no word that the model knows: their vectors are zero and near nothing."""
+
+
+class IndexBehindWarning(VicinalWarning):
+    """A derived index lacks so much that a question was answered without it; what is said tells how to build it."""
 
 
 class DamagedIndexWarning(VicinalWarning):

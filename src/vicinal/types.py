@@ -91,11 +91,24 @@ class Neighbors:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rank:
+    """What one side of a search said of a hit: its rank among its own, from 1, and its score (larger is better).
+
+    ``side`` is ``dense`` for vectors, ``lexical`` for words.
+    """
+
+    side: Literal["dense", "lexical"]
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hit:
     """One answer: a chunk of a record. ``score`` is larger when nearer; the span is in code points.
 
     ``line`` is the first line of the chunk in its source, from 1.
     ``best`` is the span of the sentence that is nearest to the question, where it was asked for.
+    ``ranks`` tell what each side of a search by words, or by both, said of it; empty for a search by vectors alone.
     """
 
     id: str
@@ -107,6 +120,7 @@ class Hit:
     line: int
     fields: Fields
     best: tuple[int, int] | None = None
+    ranks: tuple[Rank, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

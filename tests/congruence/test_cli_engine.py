@@ -137,3 +137,46 @@ def test_import_and_export(place: Path, run: Run) -> None:
     assert data(run("import", "out/vectors.npy", "--space", space, "--json"))["rows"] == COUNT
     assert count(place / ".vicinal") == 2 * COUNT  # those of the bare file are called by their rows
     assert run("export", "out")[0] == 4
+
+
+@pytest.fixture
+def known(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The database, with an encoder for its collection."""
+    monkeypatch.setattr("vicinal.collection.Collection._load", lambda self: ToyEncoder())
+    return place
+
+
+def test_modes(known: Path, run: Run) -> None:
+    """Words alone need no model, both say what each side said, and a wrong mode lists the names."""
+    words = data(run("search", "text 7", "--mode", "lexical", "--no-highlight", "--json"))
+    assert words["hits"][0]["id"] == "r7"
+    assert words["score_kind"] == "bm25"
+    both = data(run("search", "text 7", "--no-highlight", "--json"))
+    assert both["score_kind"] == "convex"
+    assert {one["side"] for one in both["hits"][0]["ranks"]} == {"dense", "lexical"}
+    with vicinal.open(known / ".vicinal", read_only=True) as db:
+        hits = db.collection("main", model=ToyEncoder()).search("text 7", k=5)
+    assert [one["id"] for one in both["hits"]] == [hit.id for hit in hits]
+    status, out, _ = run("search", "text 7", "--no-highlight")
+    assert status == 0
+    assert "words 1." in out
+    status, _, err = run("search", "x", "--mode", "both")
+    assert status != 0
+    assert "dense, lexical, hybrid" in err
+
+
+def test_rerank(known: Path, run: Run) -> None:
+    """A reranker that nobody knows is an error that lists those that are known."""
+    status, _, err = run("search", "text 7", "--rerank", "nonsense")
+    assert status != 0
+    assert "late-interaction" in err
+
+
+def test_explain_tells_what_cannot_be_explained(known: Path, run: Run) -> None:
+    """An encoder without tokens, and a record that is not there, are errors with a name."""
+    status, _, err = run("explain", "text 7", "r7")
+    assert status != 0
+    assert "token" in err
+    status, _, err = run("explain", "text 7", "nobody")
+    assert status != 0
+    assert "nobody" in err

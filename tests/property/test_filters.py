@@ -117,9 +117,8 @@ def is_allowed(operator: str, operand: Any) -> bool:
     if kind_of(operand) not in OPERANDS[operator] or (operator == "$match" and not words_of(operand)):
         return False
     if isinstance(operand, list):
-        inner = [one for element in operand for one in (element if isinstance(element, list) else [element])]
         nested = any(isinstance(element, list) for element in operand)
-        return operator in {"$in", "$nin"} or not nested or not inner
+        return operator in {"$in", "$nin"} or not nested
     return True
 
 

@@ -55,7 +55,7 @@ def notes(db: vicinal.Database) -> Collection:
 def test_the_text_itself_is_its_nearest_neighbour(notes: Collection) -> None:
     """A stored text, asked for as it is, comes first with the score of equal vectors."""
     for name, text in TEXTS.items():
-        hits = notes.search(text, k=2)
+        hits = notes.search(text, k=2, mode="dense")
         assert hits[0].id == name
         assert hits[0].score == pytest.approx(1.0, abs=1e-6)
         assert (hits[0].text, hits[0].start, hits[0].end, hits[0].line) == (text, 0, len(text), 1)
@@ -71,7 +71,7 @@ def test_scores_are_those_of_the_vectors(notes: Collection) -> None:
     """Every score is the dot product of question and document, best first."""
     encoder = ToyEncoder()
     expected = encoder.encode_queries(["one 1"]).similarity(encoder.encode_documents(list(TEXTS.values())))[0]
-    hits = notes.search("one 1")
+    hits = notes.search("one 1", mode="dense")
     np.testing.assert_allclose([hit.score for hit in hits], sorted(expected, reverse=True), atol=1e-6)
 
 

@@ -12,7 +12,22 @@ from typing import Annotated, NoReturn
 import typer
 
 from vicinal import __version__
-from vicinal.cli import demo, distill, edit, exchange, index, info, maintain, models, project, replica, search, snapshot
+from vicinal.cli import (
+    ask,
+    demo,
+    distill,
+    edit,
+    exchange,
+    explain,
+    index,
+    info,
+    maintain,
+    models,
+    project,
+    replica,
+    search,
+    snapshot,
+)
 from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
 
@@ -31,6 +46,8 @@ app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
 app.command("get")(search.get)
+app.command("ask")(ask.ask)
+app.command("explain")(explain.explain)
 app.command("delete")(edit.delete)
 app.command("update")(edit.update)
 app.command("info")(info.info)

@@ -47,12 +47,40 @@ def search(
         typer.Option(help="The share of the true nearest that is wanted.", show_default="the collection's, 0.98"),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
+    mode: Annotated[
+        str | None,
+        typer.Option(help="dense: by meaning; lexical: by words; hybrid: by both.", show_default="dense"),
+    ] = None,
+    fusion: Annotated[
+        str | None, typer.Option(help="How hybrid fuses both: convex, dbsf, min_max, rrf.", show_default="convex")
+    ] = None,
+    weight: Annotated[
+        float | None, typer.Option(help="How much meaning counts in hybrid, 0 to 1.", show_default="0.8")
+    ] = None,
+    rerank: Annotated[
+        str | None,
+        typer.Option(
+            help="Reorder the best: late-interaction, a cross-encoder (owner/name or folder), or cohere:MODEL.",
+            show_default=False,
+        ),
+    ] = None,
+    candidates: Annotated[int, typer.Option(help="How many the reranker looks at.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
-    """Show the passages that are nearest in meaning to a question."""
+    """Show the passages that answer a question best, by meaning, by words, or by both."""
     with opened_collection(db, collection) as chosen:
         hits = chosen.search(
-            query, k=k, where=parse_where(where or []), highlight=highlight, recall=recall, exact=exact
+            query,
+            k=k,
+            where=parse_where(where or []),
+            highlight=highlight,
+            recall=recall,
+            exact=exact,
+            mode=mode,  # type: ignore[arg-type]  # checked there, with an error that lists the names
+            fusion=fusion,  # type: ignore[arg-type]  # the same
+            weight=weight,
+            rerank=rerank,
+            candidates=candidates,
         )
     if as_json:
         print_json(as_data(hits))
@@ -111,7 +139,7 @@ def show(hits: Hits) -> None:
     """Print hits: score, source with line, and the passage with its best sentence marked."""
     for place, hit in enumerate(hits, 1):
         console.print(
-            f"[bold]{place}[/]  [cyan]{hit.score:.3f}[/]  [green]{escape(hit.source)}[/]:{hit.line}",
+            f"[bold]{place}[/]  [cyan]{hit.score:.3f}[/]  [green]{escape(hit.source)}[/]:{hit.line}{_told(hit)}",
             highlight=False,
             soft_wrap=True,
         )
@@ -122,6 +150,13 @@ def show(hits: Hits) -> None:
         f"[dim]{len(hits)} of {hits.work} compared in {hits.took_ms:.0f} ms, {_how(hits)}[/]",
         highlight=False,
     )
+
+
+def _told(hit: Hit) -> str:
+    """Return what each side said of a hit, as markup."""
+    names = {"dense": "meaning", "lexical": "words"}
+    said = [f"{names[one.side]} {one.rank}. ({one.score:.2f})" for one in hit.ranks]
+    return f"  [dim]{', '.join(said)}[/]" if said else ""
 
 
 def _how(hits: Hits) -> str:

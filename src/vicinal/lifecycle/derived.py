@@ -1,7 +1,7 @@
-"""What is made of a lane so that it answers fast: the index of its vectors and the columns of its fields.
+"""What is made of a lane so that it answers fast: the index of its vectors, of its words, and the columns of its fields.
 
-Neither is truth: both are made of the store, follow each commit, and are made again when they are lost. They lie in
-``index/<space>/<lane>/vectors`` and ``…/fields``, each a generation that is published whole.
+None is truth: all are made of the store, follow each commit, and are made again when they are lost. They lie in
+``index/<space>/<lane>/vectors``, ``…/words`` and ``…/fields``, each a generation that is published whole.
 
 A commit is followed by whoever asks next, at the cost of what changed. What costs more than a moment (coding many rows,
 cells, calibration, compaction) is done in the background, and until it is done the rows are searched exactly.
@@ -15,14 +15,15 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vicinal import config
-from vicinal.errors import RangeError, VicinalError
+from vicinal.errors import RangeError, StoreError, VicinalError
 from vicinal.index import FunnelIndex
+from vicinal.lexical import LexicalIndex, LexicalText
 from vicinal.lifecycle.snapshots.manifest import EPOCH
 from vicinal.search import Columns
 from vicinal.store import Lane, LaneView, Snapshot, Store
@@ -31,6 +32,8 @@ from vicinal.types import Progress
 
 AT_ONCE = 16_384
 """New rows that whoever asks codes at once, in less than 0.1 s; more of them are left to the background."""
+WORDS_AT_ONCE = 2_000
+"""With more new rows than these it is looked whether another process has built the keyword index meanwhile."""
 REST_S = 5.0
 REST_TIMES = 4
 """The background rests after each run, so long at least and so many times as long as it ran: it takes a fifth of a core."""
@@ -72,6 +75,7 @@ class Derived:
         self._seen: LaneView | None = None
         self._due = False
         self._columns = _KeptColumns(self._folder(lane) / "fields")
+        self._words = _KeptWords(self._folder(lane) / "words")
         self._background = _Background(f"vicinal upkeep of {lane.name}")
         weakref.finalize(self, self._background.stop)  # also at the end of the program, before the store is closed
 
@@ -100,15 +104,31 @@ class Derived:
         """Return the columns as of a snapshot. Cost: what was written since the last call."""
         return self._columns.at(snapshot, lane, view)
 
+    def words(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
+        """Return the keyword index as of a snapshot. Cost: what was written since the last call."""
+        words = self._words.at(snapshot, lane, view)
+        if words.stale(lane.rows):
+            self._start()
+        return words
+
+    def words_behind(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> int:
+        """Return how many rows the keyword index lacks; upkeep is started where they are many."""
+        behind = self._words.behind(snapshot, lane, view)
+        if behind > AT_ONCE:
+            self._start()
+        return behind
+
     def is_due(self) -> bool:
-        """Return whether upkeep pays: many rows are not coded, or the index or its measurement is out of date."""
+        """Return whether upkeep pays: many rows are not coded, or an index or its measurement is out of date."""
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             view = self._store.view(snapshot, lane)
-            return bool(self.index(snapshot, lane, view).stale(lane.rows)) or _is_sparse(view, lane.rows)
+            if self.index(snapshot, lane, view).stale(lane.rows) or _is_sparse(view, lane.rows):
+                return True
+            return bool(self._words.at(snapshot, lane, view).stale(lane.rows))
 
     def upkeep(self, *, progress: Progress | None = None, compact: bool = True) -> Upkeep:
-        """Compact what is sparse, build the index anew, measure it, and save both for the next process.
+        """Compact what is sparse, build the indexes anew, measure that of vectors, and save all for the next process.
 
         Parameters
         ----------
@@ -126,6 +146,7 @@ class Derived:
         with self._building:
             moved, freed = self._compacted(progress) if compact and not self._store.read_only else (0, 0)
             rows = self._rebuilt(progress)
+            self._rebuild_words(progress)
         return Upkeep(moved_rows=moved, freed_bytes=freed, indexed_rows=rows, took_s=time.perf_counter() - begun)
 
     def _compacted(self, progress: Progress | None) -> tuple[int, int]:
@@ -157,6 +178,16 @@ class Derived:
             self._index, self._seen = built, None
         return built.coded_rows
 
+    def _rebuild_words(self, progress: Progress | None) -> None:
+        """Build the keyword index anew where it is out of date, of the living rows, and publish it."""
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+            if lane.number != self.lane or self._store.read_only:
+                return
+            view = self._store.view(snapshot, lane)
+            if self._words.at(snapshot, lane, view).stale(lane.rows):
+                self._words.rebuild(snapshot, lane, view, progress)
+
     def _opened(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex | None:
         accepts = _accepts(snapshot, _marks(snapshot, lane))
         return FunnelIndex.open(self._folder(lane) / "vectors", view.parts, lane.space, accepts)
@@ -172,7 +203,9 @@ class Derived:
     def _run(self) -> None:
         """Keep up, and be silent where that cannot be: exact search answers all the same."""
         with contextlib.suppress(_StoppedError, VicinalError):
-            if not self._is_adopted():
+            if self._is_adopted():
+                self._rebuild_words(self._background.look)
+            else:
                 self.upkeep(progress=self._background.look, compact=self._pays())
 
     def _is_adopted(self) -> bool:
@@ -284,6 +317,64 @@ class _KeptColumns:
         if columns is None or columns.next_row > lane.next_row:
             return -1, Columns.empty()
         return sequence, columns
+
+
+class _KeptWords:
+    """The keyword index of a lane as of the last commit that was asked for: rows only ever come behind the others."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._guard = threading.Lock()
+        self._index: LexicalIndex | None = None
+
+    def at(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
+        """Return the index with all rows of a snapshot, and perhaps later ones, which no mask of it lets through."""
+        with self._guard:
+            index = self._newest(snapshot, lane, view)
+            try:
+                if index.end < view.next_row:
+                    index = index.extended(_texts(snapshot, lane, view, index.end), end=view.next_row)
+                _ = index.row_count  # what was added becomes part of the postings, or fails, here and not in a search
+            except StoreError:
+                self._index = None  # it is spent; the next question opens or makes another
+                raise
+            self._index = index
+            return index
+
+    def behind(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> int:
+        """Return how many rows of a snapshot have no postings yet."""
+        with self._guard:
+            self._index = self._newest(snapshot, lane, view)
+            return max(0, view.next_row - self._index.end)
+
+    def _newest(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
+        """Return the index that is known, or a later one that another process has published."""
+        index = self._index
+        if index is None or view.next_row - index.end > WORDS_AT_ONCE:
+            found = LexicalIndex.open(self._folder, _accepts(snapshot, _marks(snapshot, lane)))
+            if found is not None and (index is None or found.end > index.end):
+                index = found
+        return LexicalIndex.build(()) if index is None else index
+
+    def rebuild(self, snapshot: Snapshot, lane: Lane, view: LaneView, progress: Progress | None) -> None:
+        """Build the index of the living rows and publish it; searches use that of before meanwhile."""
+        built = LexicalIndex.build(
+            _texts(snapshot, lane, view, 0),
+            folder=self._folder,
+            meta=_marks(snapshot, lane),
+            end=view.next_row,
+            progress=progress,
+        )
+        with self._guard:
+            self._index = built
+
+
+def _texts(snapshot: Snapshot, lane: Lane, view: LaneView, first_row: int) -> Iterator[LexicalText]:
+    """Go through the texts of living rows from a row on."""
+    alive = view.alive
+    for row, text in snapshot.texts_from(lane, first_row):
+        if row < view.next_row and int(alive[row // 64]) >> (row % 64) & 1:
+            yield LexicalText(row=row, text=text)
 
 
 _KEEPING = threading.Lock()

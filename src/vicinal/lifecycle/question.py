@@ -1,39 +1,60 @@
-"""One question to a collection: the rows that a filter lets through, the nearest of them, and what is stored there."""
+"""One question to a collection: the rows that a filter lets through, the best of them by vectors, words or both, and what is stored there."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from vicinal import config
+from vicinal.errors import IndexBehindWarning
 from vicinal.index import FunnelIndex
+from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.derived import derived_of
 from vicinal.search import Candidate, Filter, nearest
+from vicinal.search.hybrid import POOL, WEIGHTS, Fusion, Matched, Mode, fused
 from vicinal.space import Vectors
 from vicinal.store import Lane, Snapshot, Store, StoredChunk, rows_of
-from vicinal.types import Bits, Hit, Neighbors
+from vicinal.types import Bits, Hit, Neighbors, Rank
+
+FUSION: Fusion = "convex"
+MOST_BEHIND = 20_000
+"""Chunks without postings that a question waits for: some seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked beside the vectors. ``recall`` 1 compares every vector."""
+    """What is asked beside the vectors. ``recall`` 1 compares every vector.
+
+    ``mode`` says which sides answer: vectors, words (``texts``, one for each query), or both, fused by ``fusion`` with
+    the weight ``weight`` for vectors (None: that of the fusion). ``or_dense``: vectors alone will do where the keyword index
+    is far behind.
+    """
 
     k: int
     recall: float
     condition: Filter | None = None
+    mode: Mode = "dense"
+    or_dense: bool = False
+    texts: tuple[str, ...] = ()
+    fusion: Fusion = FUSION
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """The hits of one query, how many vectors were compared for it, and the share of the true ones that is expected.
+    """The hits of one query, how much was compared for it, and the share of the true ones that is expected.
 
-    ``complete`` is true where nothing nearer can have been missed.
+    ``complete`` is true where nothing better can have been missed.
     """
 
     items: list[Hit]
     work: int
     recall_estimate: float
     complete: bool
+    mode: Mode = "dense"
 
 
 @dataclass(slots=True)
@@ -68,7 +89,7 @@ class _Stored:
         return {row: (self.chunks[row].record.id, self.chunks[row].start) for row in rows}
 
 
-def ask(store: Store, name: str, vectors: Vectors, question: Question) -> list[Found]:
+def ask(store: Store, name: str, vectors: Vectors | None, question: Question) -> list[Found]:
     """Return the hits of each query, best first, equal scores by id and place.
 
     Parameters
@@ -76,36 +97,177 @@ def ask(store: Store, name: str, vectors: Vectors, question: Question) -> list[F
     store : Store
     name : str
         The collection.
-    vectors : Vectors, float32 of shape (Q, D)
-        In its space.
+    vectors : Vectors, float32 of shape (Q, D), or None
+        In its space; None where words alone are asked.
     question : Question
 
     Notes
     -----
-    All is of one commit. Cost: the index's, some 10 µs a hit for its record, and what was written since the last call.
+    All is of one commit. Cost: that of the indexes, some 10 µs a hit for its record, and what was written since the last
+    call.
     """
+    count = len(question.texts) if vectors is None else len(vectors)
     with store.snapshot() as snapshot:
         lane = snapshot.lane(name)
-        lane.space.require(vectors.space, what="the query vector")  # the collection may have been dropped and made anew
-        derived = derived_of(store, lane)
+        if vectors is not None:  # the collection may have been dropped and made anew
+            lane.space.require(vectors.space, what="the query vector")
         if not lane.rows:
-            return [Found(items=[], work=0, recall_estimate=1.0, complete=True) for _ in range(len(vectors))]
-        view = store.view(snapshot, lane)
-        mask = view.alive
-        if question.condition is not None:
-            mask = mask & question.condition.bits(derived.columns(snapshot, lane, view))
-        index, stored = derived.index(snapshot, lane, view), _Stored(snapshot, lane)
-        together = _asked_together(index, vectors, question, mask)
+            none = Found(items=[], work=0, recall_estimate=1.0, complete=True, mode=question.mode)
+            return [none] * count
+        asked = _asking(store, snapshot, lane, question)
+        together = asked.together(vectors) if vectors is not None and count > 1 else []
         found = []
-        for query in range(len(vectors)):
-            asked = _Asked(index, question.recall, together[query] if together else None)
-            one = vectors if len(vectors) == 1 else vectors[query : query + 1]
-            best = nearest(asked, one, k=question.k, mask=mask, order=stored.order)
-            items = [_hit(candidate, stored.chunks[candidate.row]) for candidate in best]
-            found.append(
-                Found(items=items, work=best.work or 0, recall_estimate=best.recall_estimate, complete=best.complete)
-            )
+        for query in range(count):
+            one = None if vectors is None else vectors if count == 1 else vectors[query : query + 1]
+            text = question.texts[query] if question.texts else ""
+            found.append(asked.found(one, text, together[query] if together else None))
         return found
+
+
+@dataclass(slots=True, kw_only=True)
+class _Asking:
+    """All that answers a question, as of one commit."""
+
+    question: Question
+    mask: Bits
+    index: FunnelIndex | None
+    words: LexicalIndex | None
+    stored: _Stored
+
+    def together(self, vectors: Vectors) -> list[Neighbors]:
+        """Return the neighbours of each of several queries, which share the reading of the rows."""
+        if self.index is None:
+            return []
+        k = self._places() + (self.question.mode == "dense")
+        whole = self.index.search(vectors, k=k, mask=self.mask, recall=self.question.recall, threads=config.threads())
+        return [
+            replace(
+                whole,
+                rows=whole.rows[query : query + 1],
+                scores=whole.scores[query : query + 1],
+                counts=whole.counts[query : query + 1],
+                work=None if whole.work is None else whole.work[query : query + 1],
+            )
+            for query in range(len(vectors))
+        ]
+
+    def found(self, vector: Vectors | None, text: str, first: Neighbors | None) -> Found:
+        """Return the hits of one query."""
+        if self.question.mode == "hybrid" and vector is not None:
+            return self._by_both(vector, text, first)
+        if self.question.mode == "lexical" or vector is None:
+            words = self.words
+            assert words is not None  # noqa: S101 - our own invariant: a question in words has them
+            best = nearest(_Worded(words, text), None, k=self.question.k, mask=self.mask, order=self.stored.order)
+            sides: list[tuple[Rank, ...]] = [
+                (Rank(side="lexical", rank=rank, score=one.score),) for rank, one in enumerate(best, 1)
+            ]
+        else:
+            assert self.index is not None  # noqa: S101 - our own invariant: a question of vectors has them
+            asked = _Asked(self.index, self.question.recall, first)
+            best = nearest(asked, vector, k=self.question.k, mask=self.mask, order=self.stored.order)
+            sides = [() for _ in best]
+        items = [_hit(one, self.stored.chunks[one.row], side) for one, side in zip(best, sides, strict=True)]
+        return Found(
+            items=items,
+            work=best.work or 0,
+            recall_estimate=best.recall_estimate,
+            complete=best.complete,
+            mode=self.question.mode,
+        )
+
+    def _by_both(self, vector: Vectors, text: str, first: Neighbors | None) -> Found:
+        """Return the hits of both sides, fused."""
+        assert self.index is not None  # noqa: S101 - our own invariant: both are there
+        assert self.words is not None  # noqa: S101 - the same
+        k, places = self.question.k, self._places()
+        near = _Asked(self.index, self.question.recall, first).search(vector, k=places, mask=self.mask)
+        worded = _Worded(self.words, text).search(None, k=places, mask=self.mask)
+        dense, lexical = _candidates(near), _candidates(worded)
+        fusion, weight = self.question.fusion, self.question.weight
+        every = fused(
+            dense,
+            lexical,
+            fusion=fusion,
+            weight=WEIGHTS[fusion] if weight is None else weight,
+            bounded=self.index.space.metric == "cosine",
+            places=places,
+        )
+        last = every[min(k, len(every)) - 1].score if every else 0.0
+        chosen = [one for place, one in enumerate(every) if place < k or one.score == last]
+        place = self.stored.order([one.row for one in chosen])
+        chosen.sort(key=lambda one: (-one.score, place[one.row]))
+        exhausted = max(len(dense), len(lexical)) < places
+        return Found(
+            items=[_hit(Candidate(one.row, one.score), self.stored.chunks[one.row], _sides(one)) for one in chosen[:k]],
+            work=sum(int(side.work[0]) for side in (near, worded) if side.work is not None),
+            recall_estimate=near.recall_estimate,
+            complete=near.complete and worded.complete and exhausted,
+            mode="hybrid",
+        )
+
+    def _places(self) -> int:
+        """How many places each side gives."""
+        return self.question.k if self.question.mode == "dense" else max(POOL, self.question.k)
+
+
+def _asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) -> _Asking:
+    """Return what answers a question, as of a snapshot."""
+    derived = derived_of(store, lane)
+    view = store.view(snapshot, lane)
+    behind = derived.words_behind(snapshot, lane, view) if question.or_dense else 0
+    if behind > MOST_BEHIND:
+        warnings.warn(
+            f"The keyword index of {lane.name!r} lacks {behind} chunks, so words were not asked; compact() builds it.",
+            IndexBehindWarning,
+            stacklevel=4,
+        )
+        question = replace(question, mode="dense")
+    mask = view.alive
+    if question.condition is not None:
+        mask = mask & question.condition.bits(derived.columns(snapshot, lane, view))
+    return _Asking(
+        question=question,
+        mask=mask,
+        index=None if question.mode == "lexical" else derived.index(snapshot, lane, view),
+        words=None if question.mode == "dense" else derived.words(snapshot, lane, view),
+        stored=_Stored(snapshot, lane),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Worded:
+    """A keyword index with one question in words, in the manner of an index of vectors."""
+
+    words: LexicalIndex
+    text: str
+
+    def search(self, _queries: Vectors | None, *, k: int, mask: Bits | None = None) -> Neighbors:
+        """Return the k rows that answer the words best."""
+        found = self.words.search(self.text, k=k, mask=mask)
+        return Neighbors(
+            rows=found.rows[None],
+            scores=found.scores[None],
+            counts=np.array([len(found.rows)], dtype=np.int64),
+            work=np.array([found.work], dtype=np.int64),
+            complete=found.complete,
+        )
+
+
+def _candidates(found: Neighbors) -> list[Candidate]:
+    """Return the rows of one query that an index found, best first."""
+    count = int(found.counts[0])
+    return list(map(Candidate, found.rows[0, :count].tolist(), found.scores[0, :count].tolist()))
+
+
+def _sides(one: Matched) -> tuple[Rank, ...]:
+    """Return what each side said of a fused row."""
+    told: list[Rank] = []
+    if one.dense is not None:
+        told.append(Rank(side="dense", rank=one.dense[0], score=one.dense[1]))
+    if one.lexical is not None:
+        told.append(Rank(side="lexical", rank=one.lexical[0], score=one.lexical[1]))
+    return tuple(told)
 
 
 def delete_where(store: Store, name: str, condition: Filter) -> int:
@@ -128,24 +290,7 @@ def recall_setting(collection: int) -> str:
     return f"collection {collection} recall"
 
 
-def _asked_together(index: FunnelIndex, vectors: Vectors, question: Question, mask: Bits) -> list[Neighbors]:
-    """Return the neighbours of each of several queries, which share the reading of the rows; nothing for a single one."""
-    if len(vectors) == 1:
-        return []
-    whole = index.search(vectors, k=question.k + 1, mask=mask, recall=question.recall, threads=config.threads())
-    return [
-        replace(
-            whole,
-            rows=whole.rows[query : query + 1],
-            scores=whole.scores[query : query + 1],
-            counts=whole.counts[query : query + 1],
-            work=None if whole.work is None else whole.work[query : query + 1],
-        )
-        for query in range(len(vectors))
-    ]
-
-
-def _hit(candidate: Candidate, chunk: StoredChunk) -> Hit:
+def _hit(candidate: Candidate, chunk: StoredChunk, ranks: tuple[Rank, ...]) -> Hit:
     record = chunk.record
     return Hit(
         id=record.id,
@@ -156,4 +301,5 @@ def _hit(candidate: Candidate, chunk: StoredChunk) -> Hit:
         end=chunk.end,
         line=record.text.count("\n", 0, chunk.start) + 1,
         fields=record.fields,
+        ranks=ranks,
     )

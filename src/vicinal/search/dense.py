@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -27,7 +27,7 @@ class Index(Protocol):
 class BitsIndex(Protocol):
     """What finds neighbours, and takes the rows that may be answers as a bitmap."""
 
-    def search(self, queries: Vectors, *, k: int, mask: Bits | None = None) -> Neighbors:
+    def search(self, queries: Any, *, k: int, mask: Bits | None = None) -> Neighbors:  # noqa: ANN401 - vectors, or what else it is asked by
         """Return the k nearest rows to each query, of those in the bitmap."""
         ...
 
@@ -64,7 +64,7 @@ class Candidates(list[Candidate]):
 
 def nearest(
     index: Index | BitsIndex,
-    query: Vectors,
+    query: Vectors | None,
     *,
     k: int,
     mask: Mask | Bits | None,
@@ -77,8 +77,8 @@ def nearest(
     index : Index
         Answers with equal scores by ascending row, which is the order of writing and means nothing to a user.
         May miss some: what it does not find is not asked for again.
-    query : Vectors
-        One row.
+    query : Vectors, or None
+        One row; None where the index knows what is asked.
     k : int, 1 <= k
         How many; fewer come back when fewer are let through.
     mask : bool array of shape (N,), or uint64 array of ceil(N / 64) words, or None
