@@ -32,6 +32,8 @@ from vicinal.types import Progress
 
 AT_ONCE = 16_384
 """New rows that whoever asks codes at once, in less than 0.1 s; more of them are left to the background."""
+WORDS_WAITING, WORDS_SHARE = 500, 0.25
+"""Rows without postings that each process analyses for itself: so many, or this share of all."""
 WORDS_AT_ONCE = 2_000
 """With more new rows than these it is looked whether another process has built the keyword index meanwhile."""
 REST_S = 5.0
@@ -125,7 +127,7 @@ class Derived:
             view = self._store.view(snapshot, lane)
             if self.index(snapshot, lane, view).stale(lane.rows) or _is_sparse(view, lane.rows):
                 return True
-            return bool(self._words.at(snapshot, lane, view).stale(lane.rows))
+            return self._words.is_due(snapshot, lane, view)
 
     def upkeep(self, *, progress: Progress | None = None, compact: bool = True) -> Upkeep:
         """Compact what is sparse, build the indexes anew, measure that of vectors, and save all for the next process.
@@ -185,7 +187,7 @@ class Derived:
             if lane.number != self.lane or self._store.read_only:
                 return
             view = self._store.view(snapshot, lane)
-            if self._words.at(snapshot, lane, view).stale(lane.rows):
+            if self._words.is_due(snapshot, lane, view):
                 self._words.rebuild(snapshot, lane, view, progress)
 
     def _opened(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> FunnelIndex | None:
@@ -346,6 +348,15 @@ class _KeptWords:
         with self._guard:
             self._index = self._newest(snapshot, lane, view)
             return max(0, view.next_row - self._index.end)
+
+    def is_due(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> bool:
+        """Return whether the published index lacks so many rows, or has so many dead ones, that building it anew pays."""
+        behind = self.behind(snapshot, lane, view)
+        with self._guard:
+            index = self._index
+        if index is None or behind > max(WORDS_WAITING, WORDS_SHARE * lane.rows):
+            return behind > 0
+        return bool(index.stale(lane.rows))
 
     def _newest(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
         """Return the index that is known, or a later one that another process has published."""

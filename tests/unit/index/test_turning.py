@@ -30,7 +30,7 @@ def few_directions(count: int, held: int, seed: int = 0) -> np.ndarray:
 def test_few_directions_are_coded() -> None:
     """Of 256 components whose variance lies in 60 directions, fewer are coded, and they hold nearly all."""
     rows = few_directions(4000, 60)
-    turn = turn_for(rows, rows=1_000_000, cells=True, seed=0)
+    turn = turn_for(rows, rows=100_000_000, cells=True, seed=0)
     assert isinstance(turn, kernels.Projection)
     assert turn.code_dim < DIM
     assert np.allclose(turn.matrix @ turn.matrix.T, np.eye(turn.code_dim), atol=1e-4)
@@ -54,7 +54,7 @@ def test_a_row_that_is_no_number_is_left_out() -> None:
     """Infinite rows teach nothing and harm nothing."""
     rows = few_directions(4000, 60)
     rows[7] = np.inf
-    assert isinstance(turn_for(rows, rows=1_000_000, cells=True, seed=0), kernels.Projection)
+    assert isinstance(turn_for(rows, rows=100_000_000, cells=True, seed=0), kernels.Projection)
     assert principal(rows) is None
 
 
