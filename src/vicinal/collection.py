@@ -430,7 +430,8 @@ class Collection:
             Compare every vector that the filter lets through, as ``recall=1``.
         mode : {"dense", "lexical", "hybrid"}, optional
             ``dense`` compares vectors, ``lexical`` words (BM25), ``hybrid`` fuses both; words may be "phrases",
-            beginnings*, misspelt~, +must and -not. Default: ``hybrid`` for a text, ``dense`` for a vector.
+            beginnings*, misspelt~; +must and -not bind what words find, so all that ``lexical`` gives. Default:
+            ``hybrid`` for a text, ``dense`` for a vector.
         fusion : {"convex", "dbsf", "min_max", "rrf"}, optional
             How ``hybrid`` makes one list of two. Default: ``convex``, cosine and share of the best BM25.
         weight : float, 0 <= weight <= 1, optional
@@ -446,6 +447,8 @@ class Collection:
         Hits
             Best first; equal scores by id. Scores are exact. ``complete`` is true where every vector was compared;
             else ``recall_estimate`` is the share of the true nearest that was measured for such a search.
+            A hybrid search is complete where both sides gave all that they have; of more than a hundred chunks that
+            are equal on a side, those written first are fused.
             ``score_kind`` says what the scores are; each hit's ``ranks`` what each side said of it.
 
         Raises

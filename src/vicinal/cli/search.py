@@ -49,7 +49,7 @@ def search(
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     mode: Annotated[
         str | None,
-        typer.Option(help="dense: by meaning; lexical: by words; hybrid: by both.", show_default="dense"),
+        typer.Option(help="dense: by meaning; lexical: by words; hybrid: by both.", show_default="hybrid"),
     ] = None,
     fusion: Annotated[
         str | None, typer.Option(help="How hybrid fuses both: convex, dbsf, min_max, rrf.", show_default="convex")

@@ -37,7 +37,7 @@ class Engine:
         self._pending = False
         self._private = None if generation is None else _linked(generation)
         if self._private is not None:
-            weakref.finalize(self, shutil.rmtree, self._private.path, ignore_errors=True)
+            weakref.finalize(self, _remove, self._private.path, os.getpid())
         self._postings = library().Postings(None if self._private is None else self._private.path)
         self._reading = self._postings.reading()
 
@@ -84,6 +84,12 @@ def row_of(text: str, title: str, language: str) -> PlainRow:
 def add_to(postings: Any, row: int, taken: PlainRow) -> None:  # noqa: ANN401 - of _tantivy
     """Add a row's tokens."""
     postings.add(row, " ".join(taken.body), " ".join(taken.title), " ".join(sorted(taken.forms)), taken.language)
+
+
+def _remove(path: Path, process: int) -> None:
+    """Remove a private folder, in the process that made it: a child that was forked has no say over its parent's."""
+    if os.getpid() == process:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 class _Private:

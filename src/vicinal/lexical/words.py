@@ -45,7 +45,7 @@ _APOSTROPHES = re.compile("[‘’ʼ′]")
 _HYPHENS = re.compile("[‐‑‒–−]")
 _DASHES = re.compile("[—―]")
 _OUTER = re.compile(r"[;=()\[\]{}<>\"|!?`“”«»„•·¿¡。、「」『』【】《》〈〉…]+|,(?!\d)|(?<!\d),")
-_EDGES = re.compile(rf"^[^\w{_MARKS}]+|[^\w{_MARKS}]+$")
+_HELD = re.compile(rf"[\w{_MARKS}]")
 _LEVELS = (
     re.compile(rf"[^\w{_MARKS}.'_-]+"),
     re.compile(r"\.+"),
@@ -124,7 +124,7 @@ def folded(word: str) -> str:
 
 def _take(piece: str, words: list[str], wholes: dict[str, None], ends: dict[str, None]) -> None:
     """Add what a piece without outer punctuation holds."""
-    core = _EDGES.sub("", piece)
+    core = _core_of(piece)
     if not core:
         if not piece.isascii() and any(unicodedata.category(sign)[0] == "S" for sign in piece):
             words.append(piece)
@@ -135,6 +135,17 @@ def _take(piece: str, words: list[str], wholes: dict[str, None], ends: dict[str,
         wholes[core.casefold()] = None
     if inner:
         _descend(inner, 0, words, wholes, ends)
+
+
+def _core_of(piece: str) -> str:
+    """Return a piece without the punctuation around it. Linear: a pattern with an end would begin anew at each sign."""
+    first = _HELD.search(piece)
+    if first is None:
+        return ""
+    end = len(piece)
+    while not _HELD.match(piece, end - 1):
+        end -= 1
+    return piece[first.start() : end]
 
 
 def _keep_signs(piece: str, core: str, wholes: dict[str, None]) -> None:

@@ -109,14 +109,19 @@ class Derived:
     def words(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
         """Return the keyword index as of a snapshot. Cost: what was written since the last call."""
         words = self._words.at(snapshot, lane, view)
-        if words.stale(lane.rows):
+        if not self._store.read_only and words.stale(lane.rows):  # who cannot publish need not build
             self._start()
         return words
+
+    @property
+    def words_sequence(self) -> int:
+        """The commit that the keyword index was led on to: of one before, rows that died since may have no postings."""
+        return self._words.sequence
 
     def words_behind(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> int:
         """Return how many rows the keyword index lacks; upkeep is started where they are many."""
         behind = self._words.behind(snapshot, lane, view)
-        if behind > AT_ONCE:
+        if behind > AT_ONCE and not self._store.read_only:
             self._start()
         return behind
 
@@ -328,6 +333,7 @@ class _KeptWords:
         self._folder = folder
         self._guard = threading.Lock()
         self._index: LexicalIndex | None = None
+        self.sequence = -1
 
     def at(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
         """Return the index with all rows of a snapshot, and perhaps later ones, which no mask of it lets through."""
@@ -335,6 +341,7 @@ class _KeptWords:
             index = self._newest(snapshot, lane, view)
             try:
                 if index.end < view.next_row:
+                    self.sequence = max(self.sequence, snapshot.sequence)
                     index = index.extended(_texts(snapshot, lane, view, index.end), end=view.next_row)
                 _ = index.row_count  # what was added becomes part of the postings, or fails, here and not in a search
             except StoreError:
@@ -378,6 +385,7 @@ class _KeptWords:
         )
         with self._guard:
             self._index = built
+            self.sequence = max(self.sequence, snapshot.sequence)
 
 
 def _texts(snapshot: Snapshot, lane: Lane, view: LaneView, first_row: int) -> Iterator[LexicalText]:

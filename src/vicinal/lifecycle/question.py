@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vicinal import config
-from vicinal.errors import IndexBehindWarning
+from vicinal.errors import IndexBehindWarning, StoreError
 from vicinal.index import FunnelIndex
 from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.derived import derived_of
@@ -20,6 +20,9 @@ from vicinal.store import Lane, Snapshot, Store, StoredChunk, rows_of
 from vicinal.types import Bits, Hit, Neighbors, Rank
 
 FUSION: Fusion = "convex"
+MOST_TIES = 250
+"""Chunks of equal BM25 that are told apart by their ids: a common word can give all chunks one score."""
+TRIES = 5
 MOST_BEHIND = 20_000
 """Chunks without postings that a question waits for: some seconds."""
 
@@ -106,6 +109,20 @@ def ask(store: Store, name: str, vectors: Vectors | None, question: Question) ->
     All is of one commit. Cost: that of the indexes, some 10 µs a hit for its record, and what was written since the last
     call.
     """
+    for left in reversed(range(TRIES)):
+        found = _asked_once(store, name, vectors, question, last=not left)
+        if found is not None:
+            return found
+    raise StoreError(f"Collection {name!r} changed under each of {TRIES} tries to read it.", where=name)
+
+
+def _asked_once(
+    store: Store, name: str, vectors: Vectors | None, question: Question, *, last: bool
+) -> list[Found] | None:
+    """Return the hits as of one commit; None where another thread has led the keyword index on to a later one.
+
+    Rows that died between both commits may have no postings there. The last try takes them as gone.
+    """
     count = len(question.texts) if vectors is None else len(vectors)
     with store.snapshot() as snapshot:
         lane = snapshot.lane(name)
@@ -115,6 +132,8 @@ def ask(store: Store, name: str, vectors: Vectors | None, question: Question) ->
             none = Found(items=[], work=0, recall_estimate=1.0, complete=True, mode=question.mode)
             return [none] * count
         asked = _asking(store, snapshot, lane, question)
+        if asked.words is not None and not last and derived_of(store, lane).words_sequence > snapshot.sequence:
+            return None
         together = asked.together(vectors) if vectors is not None and count > 1 else []
         found = []
         for query in range(count):
@@ -158,7 +177,8 @@ class _Asking:
         if self.question.mode == "lexical" or vector is None:
             words = self.words
             assert words is not None  # noqa: S101 - our own invariant: a question in words has them
-            best = nearest(_Worded(words, text), None, k=self.question.k, mask=self.mask, order=self.stored.order)
+            worded, k = _Worded(words, text), self.question.k
+            best = nearest(worded, None, k=k, mask=self.mask, order=self.stored.order, most_ties=MOST_TIES)
             sides: list[tuple[Rank, ...]] = [
                 (Rank(side="lexical", rank=rank, score=one.score),) for rank, one in enumerate(best, 1)
             ]

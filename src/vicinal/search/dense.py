@@ -69,6 +69,7 @@ def nearest(
     k: int,
     mask: Mask | Bits | None,
     order: Callable[[Sequence[int]], dict[int, tuple[str, int]]],
+    most_ties: int | None = None,
 ) -> Candidates:
     """Return the k nearest rows, equal scores by what ``order`` says of them.
 
@@ -86,6 +87,8 @@ def nearest(
     order : callable
         Rows → row → (id, start): the place among equals. Called once, with every row that comes back and with those
         that are as near as the last of them.
+    most_ties : int, optional
+        Of rows as near as the k-th, how many are told apart by ``order``; of more, the first rows. None: all.
 
     Notes
     -----
@@ -101,7 +104,8 @@ def nearest(
         # Fewer than asked: there are no more. Not more than before: the index has no more to give.
         if count <= k or count < asked or count <= before or scores[-1] != scores[k - 1]:
             break
-        most = _most(mask) if most is None else most
+        if most is None:
+            most = _most(mask) if most_ties is None else min(_most(mask), k + most_ties)
         if asked >= most:
             break
         asked, before = min(asked * GROWTH, most), count

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -283,3 +284,13 @@ def test_what_is_no_question(made: LexicalIndex) -> None:
         made.search("a", k=1, title_boost="much")
     with pytest.raises(UnknownNameError, match="language"):
         LexicalIndex.build((), language="klingon")
+
+
+def test_a_forked_child_removes_nothing_of_its_parent(tmp_path):
+    """The folder of a process is removed by that process alone."""
+    held = tmp_path / "private"
+    held.mkdir()
+    engine._remove(held, os.getpid() + 1)
+    assert held.exists()
+    engine._remove(held, os.getpid())
+    assert not held.exists()

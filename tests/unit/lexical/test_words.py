@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from vicinal.lexical.words import TOKEN_CHARS, folded, is_code, is_lone, normalized, unit_of
@@ -91,3 +93,11 @@ def test_codes(token: str) -> None:
 def test_no_codes(token: str) -> None:
     """Words and short numbers are none."""
     assert not is_code(token)
+
+
+def test_a_long_run_of_punctuation_takes_no_longer_than_its_length() -> None:
+    """Half a million signs between two letters are read in a moment: one pass, not one for each sign."""
+    begun = time.process_time()
+    assert unit_of("a" + "/" * 500_000 + "b").words == ("a", "b")
+    assert unit_of("Chapter" + "." * 500_000).words == ("chapter",)
+    assert time.process_time() - begun < 20

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +25,7 @@ from vicinal.errors import (
 from vicinal.lifecycle import question
 from vicinal.search.dense import Candidate
 from vicinal.search.hybrid import fused
+from vicinal.store import Snapshot
 from vicinal.testing import ToyEncoder
 from vicinal.types import Rank
 
@@ -197,3 +200,43 @@ def test_a_reranker_reorders_the_candidates(notes: vicinal.Collection) -> None:
         notes.search("x", rerank="nonsense")
     with pytest.raises(InputError, match="needs a text"):
         notes.search(notes.encoder.encode_queries(["x"]), rerank=shortest)
+
+
+def test_ties_of_a_common_word_are_bounded(notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of chunks that all have one score, no more are read than the bound, and the first by id among those come."""
+    read: list[int] = []
+    chunks_at = Snapshot.chunks_at
+    monkeypatch.setattr(question, "MOST_TIES", 20)
+    monkeypatch.setattr(
+        Snapshot, "chunks_at", lambda self, lane, rows: read.append(len(rows)) or chunks_at(self, lane, rows)
+    )
+    notes.add([{"id": f"t{number:03}", "text": "same words everywhere"} for number in range(100)])
+    assert [hit.id for hit in notes.search("everywhere", mode="lexical", k=3)] == ["t000", "t001", "t002"]
+    assert max(read) <= 23
+
+
+def test_readers_beside_a_writer_never_miss_a_record(notes: vicinal.Collection) -> None:
+    """A record that is replaced again and again exists in every commit, so each search by words finds it."""
+    notes.add([{"id": "x", "text": "omega first"}])
+    stop, missed, asked = threading.Event(), [0], [0]
+
+    def write() -> None:
+        number = 0
+        while not stop.is_set():
+            notes.upsert([{"id": "x", "text": f"omega turn{number}"}])
+            number += 1
+
+    def read() -> None:
+        while not stop.is_set():
+            asked[0] += 1
+            missed[0] += not notes.search("omega", mode="lexical")
+
+    threads = [threading.Thread(target=one) for one in (write, read, read, read)]
+    for thread in threads:
+        thread.start()
+    time.sleep(2.5)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert asked[0] > 10
+    assert missed[0] == 0
