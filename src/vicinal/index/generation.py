@@ -1,31 +1,22 @@
-"""Derived arrays on disk, published whole: any reader sees all files of a generation, or none.
+"""Derived arrays on disk, as generations (``_generations.py``): each a file that is mapped, proven block by block.
 
 ::
 
-    folder/
-      7/                     a generation: the newest sound one serves
-        manifest.json        what each file holds: type, shape, size, a checksum per block; the caller's meta; its own checksum
-        stamps.json          what the file system said of each file when its checksums last held
-        codes.bin  …         the arrays, little-endian, row after row, nothing else
-      8-5f0c….part/          one that is being written, or was when its process died; the next publication removes it
+    folder/7/manifest.json   of each array: type, shape, size, a checksum per block
+    folder/7/codes.bin  …    the arrays, little-endian, row after row, nothing else
+    folder/7/<note>.json     what was learned of them later
 
-The arrays can be made again from the store at any time. A damaged file is therefore a warning, never an error and
-never an answer: the generation is left aside, and the next older one, or none, is taken.
+Takes arrays, whole or block after block, and the caller's meta. Gives them back mapped read only, where they are sound
+and accepted. Never holds anything that could not be made again from the store.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
 import math
 import os
 import re
-import secrets
-import shutil
-import warnings
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
@@ -35,23 +26,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vicinal._files import disk_errors, stamp_of, sync_folder, write_atomically
-from vicinal.errors import DamagedIndexWarning, DtypeError, ShapeError, UnknownNameError
+from vicinal._files import disk_errors, write_atomically
+from vicinal._generations import (
+    MANIFEST,
+    STAMPS,
+    DamagedError,
+    newest,
+    prove,
+    published,
+    sealed,
+    unreadable,
+    unsealed,
+    warn,
+    write_stamps,
+)
+from vicinal.errors import DtypeError, ShapeError, UnknownNameError
 
 BLOCK_BYTES = 1 << 20
 """Bytes under one checksum."""
 WRITE_BYTES = 64 << 20
 """Bytes that one call of the system is given."""
-MANIFEST_BYTES = 64 << 20
-"""No manifest is longer: a hundred million vectors need 2 MB."""
-KEPT = 2
-"""Generations that stay: the newest, and the one that other processes may still be opening."""
 VERSION = 1
 KINDS = frozenset({"bool", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"}) | frozenset(
     {"float16", "float32", "float64"}
 )
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,8 +197,8 @@ class Draft:
             for stream in self._streams.values():
                 os.fsync(stream.file.fileno())
                 stream.file.close()
-        write_atomically(self._path / "manifest.json", _sealed(body))
-        _write_stamps(self._path, entries)
+        write_atomically(self._path / MANIFEST, sealed(body))
+        write_stamps(self._path, _files_of(self._path, entries))
 
 
 def publish(folder: Path, arrays: Mapping[str, NDArray[Any]], meta: Mapping[str, Any]) -> Path:
@@ -244,23 +243,15 @@ def publish_stream(folder: Path, meta: Mapping[str, Any]) -> Iterator[Draft]:
     For arrays that do not fit in memory. Parameters, errors and costs are those of ``publish``; after an error, or
     Ctrl-C, nothing is published and the draft is removed (by the next publication if the process died).
     """
-    with disk_errors(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-    path, handle = _locked_part(folder)
-    draft = Draft(path, meta)
-    try:
-        yield draft
-        draft._finish()  # noqa: SLF001 - the same
-        with disk_errors(folder):
-            draft._path = _renamed(path, folder)  # noqa: SLF001 - the same
-            sync_folder(folder)
-    except BaseException:
-        draft._close()  # noqa: SLF001 - the same
-        shutil.rmtree(path, ignore_errors=True)
-        raise
-    finally:
-        os.close(handle)
-    prune(folder)
+    with published(folder) as place:
+        draft = Draft(place.path, meta)
+        try:
+            yield draft
+            draft._finish()  # noqa: SLF001 - the same
+        except BaseException:
+            draft._close()  # noqa: SLF001 - the same
+            raise
+    draft._path = place.path  # noqa: SLF001 - the same
 
 
 def latest(folder: Path, accepts: Callable[[Mapping[str, Any]], bool] = lambda _: True) -> Generation | None:
@@ -290,19 +281,15 @@ def latest(folder: Path, accepts: Callable[[Mapping[str, Any]], bool] = lambda _
     any other, as after a copy, is read and compared with its checksums once, and its new stamp is kept where the
     folder can be written.
     """
-    for number in _numbers(folder):
-        path = folder / str(number)
-        try:
-            manifest = _manifest(path)
-            if not accepts(manifest["meta"]):
-                continue
-            arrays = _mapped_arrays(path, manifest)
-        except _DamagedError as damage:
-            if path.exists():  # else another process has just removed it, being old
-                _warn(damage)
-            continue
-        return Generation(number=number, path=path, arrays=arrays, meta=manifest["meta"])
-    return None
+
+    def read(path: Path) -> Generation | None:
+        manifest = _manifest(path)
+        if not accepts(manifest["meta"]):
+            return None
+        arrays = _mapped_arrays(path, manifest["arrays"])
+        return Generation(number=int(path.name), path=path, arrays=arrays, meta=manifest["meta"])
+
+    return newest(folder, read)
 
 
 def verify(found: Generation) -> None:
@@ -317,10 +304,10 @@ def verify(found: Generation) -> None:
         manifest = _manifest(found.path)
         for name, entry in manifest["arrays"].items():
             _check_blocks(found.path / f"{name}.bin", entry)
-    except _DamagedError as damage:
+    except DamagedError as damage:
         with suppress(OSError):
-            (found.path / "stamps.json").unlink(missing_ok=True)
-        _warn(damage)
+            (found.path / STAMPS).unlink(missing_ok=True)
+        warn(damage)
 
 
 def note(path: Path, name: str, body: Mapping[str, Any]) -> None:
@@ -335,135 +322,26 @@ def note(path: Path, name: str, body: Mapping[str, Any]) -> None:
     """
     if not _NAME.fullmatch(name) or name in {"manifest", "stamps"}:
         raise UnknownNameError(f"A note's name must be small letters, got {name!r}.", got=name, where="name")
-    write_atomically(path / f"{name}.json", _sealed(body))
+    write_atomically(path / f"{name}.json", sealed(body))
 
 
 def noted(path: Path, name: str) -> Mapping[str, Any] | None:
     """Return what was noted last, or None: nothing, or a damaged file, which tells nothing wrong either."""
     try:
-        return _unsealed(path / f"{name}.json", MANIFEST_BYTES)
-    except _DamagedError:
+        return unsealed(path / f"{name}.json")
+    except DamagedError:
         return None
-
-
-def prune(folder: Path, *, kept: int = KEPT) -> None:
-    """Remove all generations but the newest ``kept``, and the drafts of processes that are gone.
-
-    Readers that have an old one open keep what they have mapped. What cannot be removed stays for the next time.
-    """
-    for number in _numbers(folder)[kept:]:
-        shutil.rmtree(folder / str(number), ignore_errors=True)
-    for part in folder.glob("*.part"):
-        with suppress(OSError):
-            handle = os.open(part, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # refused while its process lives
-                shutil.rmtree(part, ignore_errors=True)
-            finally:
-                os.close(handle)
-
-
-class _DamagedError(Exception):
-    """What is wrong with a file of a generation."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(what)
-        self.path = path
-        self.what = what
-
-
-def _warn(damage: _DamagedError) -> None:
-    """Tell of a generation that is left aside."""
-    warnings.warn(
-        f"{damage.path} is damaged: {damage.what}. It is derived: nothing is lost, and it is left aside until it is built again.",
-        DamagedIndexWarning,
-        stacklevel=3,
-    )
-
-
-def _numbers(folder: Path) -> list[int]:
-    """Return the generations of a folder, newest first."""
-    try:
-        return sorted((int(name) for name in os.listdir(folder) if _NUMBER.fullmatch(name)), reverse=True)  # noqa: PTH208 - names only
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    except OSError:
-        with disk_errors(folder):
-            raise
-
-
-def _locked_part(folder: Path) -> tuple[Path, int]:
-    """Return a new folder for a draft and the handle that holds it against removal."""
-    while True:
-        path = folder / f"{secrets.token_hex(8)}.part"
-        with disk_errors(path):
-            path.mkdir()
-            try:
-                handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-            except FileNotFoundError:  # taken for a dead one's by another process, before the lock could say otherwise
-                continue
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        if path.exists():
-            return path, handle
-        os.close(handle)
-
-
-def _renamed(path: Path, folder: Path) -> Path:
-    """Give a finished draft the next number."""
-    number = max(_numbers(folder), default=0) + 1
-    while True:
-        target = folder / str(number)
-        try:
-            path.rename(target)
-        except OSError as error:
-            if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
-                raise
-            number += 1  # another process took it
-        else:
-            return target
-
-
-def _sealed(body: Mapping[str, Any]) -> bytes:
-    """Return JSON in two lines: the body, and its checksum."""
-    text = json.dumps(body, allow_nan=False, separators=(",", ":"), sort_keys=True).encode()
-    return text + b"\n%08x\n" % zlib.crc32(text)
-
-
-def _unsealed(path: Path, limit: int) -> dict[str, Any]:
-    """Return the body of a sealed file."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-        text, _, seal = content.rpartition(b"\n")[0].rpartition(b"\n")
-        if len(content) > limit or seal != b"%08x" % zlib.crc32(text):
-            raise _DamagedError(path, "its checksum does not match")
-        body = json.loads(text)
-    except OSError as error:
-        _raise_unless_missing(error, path)
-        raise _DamagedError(path, f"it cannot be read ({error.strerror})") from None
-    except (ValueError, RecursionError):
-        raise _DamagedError(path, "it is no JSON") from None
-    if not isinstance(body, dict):
-        raise _DamagedError(path, "it is no JSON object")
-    return body
-
-
-def _raise_unless_missing(error: OSError, path: Path) -> None:
-    """Raise the errors that say something of this process, and not of the file."""
-    if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
-        with disk_errors(path):
-            raise error
 
 
 def _manifest(path: Path) -> dict[str, Any]:
     """Return the manifest of a generation, every entry checked."""
-    manifest = _unsealed(path / "manifest.json", MANIFEST_BYTES)
+    manifest = unsealed(path / MANIFEST)
     arrays, meta = manifest.get("arrays"), manifest.get("meta")
     if manifest.get("version") != VERSION or not isinstance(arrays, dict) or not isinstance(meta, dict):
-        raise _DamagedError(path / "manifest.json", f"it is no manifest of version {VERSION}")
+        raise DamagedError(path / MANIFEST, f"it is no manifest of version {VERSION}")
     for name, entry in arrays.items():
         if not _NAME.fullmatch(name) or not _is_entry(entry):
-            raise _DamagedError(path / "manifest.json", "it describes no array")
+            raise DamagedError(path / MANIFEST, "it describes no array")
     return manifest
 
 
@@ -479,25 +357,16 @@ def _is_entry(entry: object) -> bool:
     return size == math.prod(shape) * np.dtype(entry["dtype"]).itemsize and len(sums) == -(-size // BLOCK_BYTES)
 
 
-def _mapped_arrays(path: Path, manifest: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
+def _files_of(path: Path, names: Iterable[str]) -> dict[str, Path]:
+    """Return the file of each array."""
+    return {name: path / f"{name}.bin" for name in names}
+
+
+def _mapped_arrays(path: Path, entries: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Return the arrays of a generation, each trusted by its stamp or proven by its checksums."""
-    stamps = _stamps(path)
-    arrays: dict[str, NDArray[Any]] = {}
-    proven = False
-    for name, entry in manifest["arrays"].items():
-        file = path / f"{name}.bin"
-        try:
-            if stamps.get(name) != stamp_of(file):
-                _check_blocks(file, entry)
-                proven = True
-            arrays[name] = _mapped(file, entry)
-        except OSError as error:
-            _raise_unless_missing(error, file)
-            raise _DamagedError(file, f"it cannot be read ({error.strerror})") from None
-    if proven:
-        with suppress(Exception):  # a folder that cannot be written is checked again next time
-            _write_stamps(path, manifest["arrays"])
-    return arrays
+    files = _files_of(path, entries)
+    prove(path, files, lambda name: _check_blocks(files[name], entries[name]))
+    return {name: _mapped(file, entries[name]) for name, file in files.items()}
 
 
 def _mapped(file: Path, entry: Mapping[str, Any]) -> NDArray[Any]:
@@ -509,8 +378,10 @@ def _mapped(file: Path, entry: Mapping[str, Any]) -> NDArray[Any]:
         return empty
     try:
         return np.asarray(np.memmap(file, dtype=dtype, mode="r", shape=shape))
+    except OSError as error:
+        raise unreadable(file, error) from None
     except ValueError:
-        raise _DamagedError(file, "it is shorter than its manifest says") from None
+        raise DamagedError(file, "it is shorter than its manifest says") from None
 
 
 def _check_blocks(file: Path, entry: Mapping[str, Any]) -> None:
@@ -518,28 +389,12 @@ def _check_blocks(file: Path, entry: Mapping[str, Any]) -> None:
     try:
         with file.open("rb", buffering=0) as opened:
             if os.fstat(opened.fileno()).st_size != entry["size"]:
-                raise _DamagedError(file, f"it has not the {entry['size']} bytes that its manifest says")
+                raise DamagedError(file, f"it has not the {entry['size']} bytes that its manifest says")
             buffer = bytearray(BLOCK_BYTES)
             for place, expected in enumerate(entry["crc32"]):
                 length = min(BLOCK_BYTES, entry["size"] - place * BLOCK_BYTES)
                 view = memoryview(buffer)[:length]
                 if opened.readinto(view) != length or zlib.crc32(view) != expected:
-                    raise _DamagedError(file, f"block {place} does not match its checksum")
+                    raise DamagedError(file, f"block {place} does not match its checksum")
     except OSError as error:
-        _raise_unless_missing(error, file)
-        raise _DamagedError(file, f"it cannot be read ({error.strerror})") from None
-
-
-def _stamps(path: Path) -> dict[str, Any]:
-    """Return the stamps at which the files were proven; none is known where their file is missing or damaged."""
-    try:
-        return _unsealed(path / "stamps.json", MANIFEST_BYTES)
-    except _DamagedError:
-        return {}
-
-
-def _write_stamps(path: Path, names: Mapping[str, Any]) -> None:
-    """Keep the stamps of files that have just been proven."""
-    with disk_errors(path):
-        stamps = {name: stamp_of(path / f"{name}.bin") for name in names}
-    write_atomically(path / "stamps.json", _sealed(stamps))
+        raise unreadable(file, error) from None

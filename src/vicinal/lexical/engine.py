@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from vicinal._files import disk_errors
+from vicinal._generations import sweep
 from vicinal.lexical import files
 from vicinal.lexical.analysis import BREAK, analysed, language_of, library
 from vicinal.lexical.plain import PlainRow
@@ -97,7 +98,7 @@ class _Private:
 
     def __init__(self) -> None:
         place = _place()
-        files.sweep(place, f"{PRIVATE}*")
+        sweep(place, f"{PRIVATE}*")
         with disk_errors(place):
             self.path = Path(tempfile.mkdtemp(prefix=PRIVATE, dir=place))
             handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)

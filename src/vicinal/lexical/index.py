@@ -11,6 +11,7 @@ import numpy as np
 
 from vicinal import kernels
 from vicinal._arrays import whole_number
+from vicinal._generations import DamagedError, warn
 from vicinal.errors import DtypeError, RangeError, StoreError
 from vicinal.lexical import files
 from vicinal.lexical.analysis import Language, checked_language, fingerprint, library
@@ -202,7 +203,7 @@ class LexicalIndex:
             engine = Engine(found)
         except StoreError:
             if found.path.exists():
-                files.warn(found.path, "it is no keyword index")
+                warn(DamagedError(found.path, "it is no keyword index"))
             return None
         return cls(engine, end, language, found.path)
 
