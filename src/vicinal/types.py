@@ -129,6 +129,7 @@ class Hits(Sequence[Hit]):
 
     ``complete`` is true when nothing nearer can have been missed.
     ``recall_estimate`` is 1.0 for an exact search. ``work`` counts the vectors that were compared.
+    ``cursor`` says where the next page begins; None behind the last, and where no pages were asked for.
     """
 
     items: tuple[Hit, ...]
@@ -138,6 +139,7 @@ class Hits(Sequence[Hit]):
     space: str
     took_ms: float
     score_kind: str = "cosine"
+    cursor: str | None = None
 
     @overload
     def __getitem__(self, index: int) -> Hit: ...

@@ -180,3 +180,27 @@ def test_explain_tells_what_cannot_be_explained(known: Path, run: Run) -> None:
     status, _, err = run("explain", "text 7", "nobody")
     assert status != 0
     assert "nobody" in err
+
+
+def test_examples_facets_and_pages(place: Path, run: Run) -> None:
+    """``recommend``, ``facets`` and pages of ``search`` print what the library answers, and take its cursors."""
+    with vicinal.open(place / ".vicinal") as db:
+        notes = db.collection("main", model=ToyEncoder())
+        notes.update({f"r{number}": {"third": number % 3} for number in range(COUNT)})
+        like = [hit.id for hit in notes.recommend(["r1", "r2"], unlike=["r9"], k=3)]
+        pages = [[hit.id for hit in page] for page in notes.pages("word", mode="lexical", k=15)]
+        counted = notes.facets("third", where={"number": {"$lt": 10}})["third"]
+    said = data(run("recommend", "r1", "r2", "--unlike", "r9", "-k", "3", "--json"))
+    assert [hit["id"] for hit in said["hits"]] == like
+    cursor, shown = "start", []
+    while cursor is not None:
+        said = data(run("search", "word", "--mode", "lexical", "-k", "15", "--after", cursor, "--json"))
+        shown.append([hit["id"] for hit in said["hits"]])
+        cursor = said["cursor"]
+    assert shown == pages
+    said = data(run("facets", "third", "--where", "number<10", "--json"))
+    assert [(one["value"], one["count"]) for one in said["facets"]["third"]["values"]] == [
+        (one.value, one.count) for one in counted.values
+    ]
+    assert "third" in run("facets", "third")[1]
+    assert run("search", "word", "--after", "start", "--diversity", "0.5", "--json")[0] != 0

@@ -45,6 +45,8 @@ app = typer.Typer(
 app.command("demo")(demo.demo)
 app.command("index")(index.index)
 app.command("search")(search.search)
+app.command("recommend")(search.recommend)
+app.command("facets")(search.facets)
 app.command("get")(search.get)
 app.command("ask")(ask.ask)
 app.command("explain")(explain.explain)

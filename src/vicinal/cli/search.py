@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from vicinal.cli.output import (
@@ -29,18 +30,29 @@ COMPARISON = re.compile(r"^\s*([^\s=!<>$][^=!<>]*?)\s*(>=|<=|!=|=|>|<)\s*(.*?)\s
 OPERATOR = {"=": "$eq", "!=": "$ne", ">": "$gt", ">=": "$gte", "<": "$lt", "<=": "$lte"}
 
 
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        help='A filter: \'year>=2020\', or JSON such as \'{"tags": {"$contains": "x"}}\'. Several must all hold.',
+        show_default=False,
+    ),
+]
+PerRecordOption = Annotated[int | None, typer.Option(help="How many passages of a record at most.", show_default="all")]
+MostSimilarityOption = Annotated[
+    float | None, typer.Option(help="Leave out what is so near to a better one, 0 to 1.", show_default=False)
+]
+DiversityOption = Annotated[
+    float | None, typer.Option(help="How much unlikeness to better ones counts, 0 to 1.", show_default=False)
+]
+LeastScoreOption = Annotated[float | None, typer.Option(help="What a passage must score.", show_default=False)]
+
+
 def search(
     query: Annotated[str, typer.Argument(help="The question.", show_default=False)],
     db: DatabaseOption = None,
     collection: CollectionOption = None,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='A filter: \'year>=2020\', or JSON such as \'{"tags": {"$contains": "x"}}\'. Several must all hold.',
-            show_default=False,
-        ),
-    ] = None,
+    where: WhereOption = None,
     highlight: Annotated[bool, typer.Option(help="Mark the sentence that is nearest to the question.")] = True,
     recall: Annotated[
         float | None,
@@ -65,27 +77,116 @@ def search(
         ),
     ] = None,
     candidates: Annotated[int, typer.Option(help="How many the reranker looks at.")] = 50,
+    also: Annotated[
+        list[str] | None, typer.Option(help="Another way to put the question; all are fused.", show_default=False)
+    ] = None,
+    unlike: Annotated[list[str] | None, typer.Option(help="What is not meant.", show_default=False)] = None,
+    per_record: PerRecordOption = None,
+    overlapping: Annotated[bool, typer.Option(help="Whether passages may share text with better ones.")] = True,
+    most_similarity: MostSimilarityOption = None,
+    diversity: DiversityOption = None,
+    least_score: LeastScoreOption = None,
+    most_unrelated: Annotated[
+        float | None,
+        typer.Option(
+            help="Leave out what scores no better than this share of unrelated pairs; with --mode dense.",
+            show_default=False,
+        ),
+    ] = None,
+    after: Annotated[
+        str | None,
+        typer.Option(help="Go page by page: 'start', then the cursor of the page before.", show_default=False),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the passages that answer a question best, by meaning, by words, or by both."""
+    wanted: dict[str, Any] = {
+        "k": k,
+        "where": parse_where(where or []),
+        "unlike": unlike or (),
+        "recall": recall,
+        "exact": exact,
+        "mode": mode,
+        "fusion": fusion,
+        "weight": weight,
+        "per_record": per_record,
+        "overlapping": overlapping,
+        "most_similarity": most_similarity,
+        "least_score": least_score,
+    }
+    ranked: dict[str, Any] = {"rerank": rerank, "diversity": diversity, "most_unrelated": most_unrelated}
+    asked = [query, *also] if also else query
     with opened_collection(db, collection) as chosen:
-        hits = chosen.search(
-            query,
+        if after is None:
+            hits = chosen.search(asked, highlight=highlight, candidates=candidates, **wanted, **ranked)
+        else:
+            unfit = next((name for name, value in ranked.items() if value is not None), None)
+            if unfit is not None:
+                option = f"--{unfit.replace('_', '-')}"
+                raise InputError(f"{option} changes the order of what is shown, so there are no pages.", where=unfit)
+            hits = next(chosen.pages(asked, after=None if after == "start" else after, **wanted))
+    if as_json:
+        print_json(as_data(hits))
+    else:
+        show(hits)
+
+
+def recommend(
+    records: Annotated[list[str], typer.Argument(metavar="ID...", help="Records like which.", show_default=False)],
+    unlike: Annotated[list[str] | None, typer.Option(help="A record unlike which.", show_default=False)] = None,
+    db: DatabaseOption = None,
+    collection: CollectionOption = None,
+    k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
+    where: WhereOption = None,
+    per_record: PerRecordOption = 1,
+    most_similarity: MostSimilarityOption = None,
+    diversity: DiversityOption = None,
+    least_score: LeastScoreOption = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what is like some records, and unlike others."""
+    with opened_collection(db, collection) as chosen:
+        hits = chosen.recommend(
+            records,
+            unlike=unlike or (),
             k=k,
             where=parse_where(where or []),
-            highlight=highlight,
-            recall=recall,
+            per_record=per_record,
+            most_similarity=most_similarity,
+            diversity=diversity,
+            least_score=least_score,
             exact=exact,
-            mode=mode,  # type: ignore[arg-type]  # checked there, with an error that lists the names
-            fusion=fusion,  # type: ignore[arg-type]  # the same
-            weight=weight,
-            rerank=rerank,
-            candidates=candidates,
         )
     if as_json:
         print_json(as_data(hits))
     else:
         show(hits)
+
+
+def facets(
+    names: Annotated[list[str], typer.Argument(metavar="FIELD...", help="Fields.", show_default=False)],
+    db: DatabaseOption = None,
+    collection: CollectionOption = None,
+    k: Annotated[int, typer.Option("-k", help="How many values of each.")] = 10,
+    where: WhereOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how many records have each value of some fields."""
+    with opened_collection(db, collection) as chosen:
+        found = chosen.facets(*names, where=parse_where(where or []), k=k)
+    if as_json:
+        print_json({"facets": {name: asdict(one) for name, one in found.items()}})
+        return
+    for name, one in found.items():
+        table = Table(title=escape(name), title_justify="left", box=None, show_header=False)
+        for value in getattr(one, "values", ()):
+            told = value.value if isinstance(value.value, str) else json.dumps(value.value, ensure_ascii=False)
+            table.add_row(escape(harmless(told)), f"{value.count:,}")
+        for title, count in (("other values", one.others), ("no value", one.missing)):
+            if count:
+                table.add_row(f"[dim]{title}[/]", f"[dim]{count:,}[/]")
+        console.print(table)
 
 
 def parse_where(conditions: list[str]) -> dict[str, Any] | None:
@@ -132,6 +233,7 @@ def as_data(hits: Hits) -> dict[str, Any]:
         "work": hits.work,
         "took_ms": round(hits.took_ms, 3),
         "space": hits.space,
+        "cursor": hits.cursor,
     }
 
 
@@ -150,6 +252,8 @@ def show(hits: Hits) -> None:
         f"[dim]{len(hits)} of {hits.work} compared in {hits.took_ms:.0f} ms, {_how(hits)}[/]",
         highlight=False,
     )
+    if hits.cursor is not None:
+        errors.print(f"[dim]the next page: --after {hits.cursor}[/]", highlight=False, soft_wrap=True)
 
 
 def _told(hit: Hit) -> str:

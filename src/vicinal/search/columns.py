@@ -105,7 +105,8 @@ class Columns:
     @property
     def byte_count(self) -> int:
         """Bytes of all arrays."""
-        return sum(column.byte_count for page in self.pages.values() for column in page.columns.values())
+        columns = (column for page in self.pages.values() for column in page.columns.values())
+        return sum(column.byte_count for column in columns) + sum(page.heads.nbytes for page in self.pages.values())
 
     def advanced(self, next_row: int, appended: Labelled = (), relabelled: Labelled = ()) -> Columns:
         """Return the columns as of a later commit.
@@ -160,6 +161,14 @@ class Columns:
         page = pages.filled(replace(page, row_count=row_count), page.columns)
         is_over = row_count == pages.PAGE_ROWS and (before is None or before.row_count < pages.PAGE_ROWS)
         return pages.settled(page, is_over=is_over)
+
+    def heads(self) -> Bits:
+        """Return the first row of each record, ``ceil(next_row / 64)`` words; rows that died keep theirs."""
+        words = pages.PAGE_ROWS // 64
+        found = np.zeros(-(-self.next_row // 64), dtype=np.uint64)
+        for number, page in self.pages.items():
+            found[number * words : number * words + len(page.heads)] = page.heads
+        return found
 
     def bits(self, key: Any, check: Callable[[Columns], None], test: Callable[[Page], Bits]) -> Bits:  # noqa: ANN401
         """Return the rows that a test lets through, page by page, remembered under a key.

@@ -2,8 +2,8 @@
 
 ```text
 content    uint8   arrays of all columns, each begun at a multiple of 8 bytes
-directory  uint8   JSON: {"next_row", "pages": [{"number", "row_count", "columns": [{"name", "arrays", "tail"}]}]}
-                   arrays: [place in content, length, type] of each, in the order of ``_arrays``
+directory  uint8   JSON: {"next_row", "pages": [{"number", "row_count", "heads", "columns": [{"name", "arrays", "tail"}]}]}
+                   heads: [place in content, length, type]; arrays: the same of each, in the order of ``_arrays``
 ```
 """
 
@@ -28,7 +28,7 @@ from vicinal.search.postings import Postings
 from vicinal.search.scalars import Numbers, Scalars
 from vicinal.search.texts import Texts
 
-VERSION = 1
+VERSION = 2
 VERSION_NAME = "columns_version"
 STEP_BYTES = 8
 TYPES = ("uint8", "uint16", "uint32", "uint64", "int64", "float64")
@@ -45,20 +45,26 @@ def save(folder: Path, held: Iterable[Page], next_row: int, meta: Mapping[str, A
     with generation.publish_stream(folder, {**meta, VERSION_NAME: VERSION}) as draft:
         place = 0
         told = []
+
+        def put(array: NDArray[Any]) -> list[Any]:
+            """Append an array to the content; return where it is."""
+            nonlocal place
+            entry = [place, len(array), array.dtype.name]
+            content = np.ascontiguousarray(array).view(np.uint8)
+            rest = np.zeros(-len(content) % STEP_BYTES, dtype=np.uint8)
+            for block in (content, rest):
+                draft.append("content", block)
+                place += len(block)
+            return entry
+
         for page in held:
             columns = []
             for name, column in page.columns.items():
                 whole = column.finished()
-                entries = []
-                for array in _arrays(whole):
-                    entries.append([place, len(array), array.dtype.name])
-                    content = np.ascontiguousarray(array).view(np.uint8)
-                    rest = np.zeros(-len(content) % STEP_BYTES, dtype=np.uint8)
-                    for block in (content, rest):
-                        draft.append("content", block)
-                        place += len(block)
+                entries = [put(array) for array in _arrays(whole)]
                 columns.append({"name": name, "arrays": entries, "tail": list(whole.values.tail)})
-            told.append({"number": page.number, "row_count": page.row_count, "columns": columns})
+            about = {"number": page.number, "row_count": page.row_count, "heads": put(page.heads)}
+            told.append({**about, "columns": columns})
         directory = json.dumps({"next_row": next_row, "pages": told}, separators=(",", ":"))
         draft.append("content", np.zeros(STEP_BYTES, dtype=np.uint8))
         draft.put("directory", np.frombuffer(directory.encode(), dtype=np.uint8))
@@ -106,9 +112,12 @@ def _page(told: Mapping[str, Any], content: NDArray[np.uint8]) -> Page:
     if number < 0 or not 0 < row_count <= PAGE_ROWS:
         raise ValueError(number, row_count)
     columns = {str(one["name"]): _column(one, content) for one in told["columns"]}
-    if any(len(column.codes) > row_count for column in columns.values()):
+    heads = _view(content, *told["heads"])
+    if any(len(column.codes) > row_count for column in columns.values()) or heads.dtype != np.uint64:
         raise ValueError(row_count)
-    return filled(Page(number, row_count, {}, 0), columns)
+    if len(heads) > -(-row_count // 64):
+        raise ValueError(row_count)
+    return filled(Page(number, row_count, {}, heads, 0), columns)
 
 
 def _column(told: Mapping[str, Any], content: NDArray[np.uint8]) -> Column:

@@ -6,7 +6,7 @@ Gives: durable writes, and snapshots that read records, mapped vectors, live row
 Never: encodes, searches, or shows half of a write.
 """
 
-from vicinal.store.bits import mask_of, rows_of
+from vicinal.store.bits import cleared, mask_of, rows_of
 from vicinal.store.catalog import Lane, Probe
 from vicinal.store.check import check_everything
 from vicinal.store.compaction import SPARSE, Compacted, SegmentUse, compactable, use_of
@@ -33,6 +33,7 @@ __all__ = [
     "StoredRecord",
     "Transaction",
     "check_everything",
+    "cleared",
     "compactable",
     "mask_of",
     "rows_of",

@@ -41,6 +41,13 @@ def clear(bits: Bits, rows: Rows) -> None:
         np.bitwise_and.at(bits, places, masks)
 
 
+def cleared(bits: Bits, rows: Rows) -> Bits:
+    """Return the set without some rows; the given one stays."""
+    found = bits.copy()
+    clear(found, rows)
+    return found
+
+
 def expanded(ranges: list[tuple[int, int]]) -> Rows:
     """Return the rows of (first row, row count) ranges, in their order: int64."""
     if not ranges:

@@ -22,7 +22,7 @@ from vicinal.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from vicinal.lifecycle import question
+from vicinal.lifecycle import asking, ranking
 from vicinal.search.dense import Candidate
 from vicinal.search.hybrid import fused
 from vicinal.store import Snapshot
@@ -164,7 +164,7 @@ def test_what_is_gone_is_gone_from_both_sides(tmp_path: Path, seed: int) -> None
 
 def test_far_behind_words_are_not_waited_for(notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where many chunks have no postings a plain search is by vectors and says so; a search by words waits."""
-    monkeypatch.setattr(question, "MOST_BEHIND", 2)
+    monkeypatch.setattr(asking, "MOST_BEHIND", 2)
     monkeypatch.setenv("VICINAL_MAINTENANCE", "0")
     with pytest.warns(IndexBehindWarning, match="lacks 3 chunks"):
         hits = notes.search("XJ-4821")
@@ -206,7 +206,7 @@ def test_ties_of_a_common_word_are_bounded(notes: vicinal.Collection, monkeypatc
     """Of chunks that all have one score, no more are read than the bound, and the first by id among those come."""
     read: list[int] = []
     chunks_at = Snapshot.chunks_at
-    monkeypatch.setattr(question, "MOST_TIES", 20)
+    monkeypatch.setattr(ranking, "MOST_TIES", 20)
     monkeypatch.setattr(
         Snapshot, "chunks_at", lambda self, lane, rows: read.append(len(rows)) or chunks_at(self, lane, rows)
     )

@@ -15,6 +15,7 @@ from vicinal.index import generation
 from vicinal.search import Columns, compile_filter, saved
 from vicinal.search import column as column_module
 from vicinal.search import columns as columns_module
+from vicinal.search import pages as pages_module
 
 FIELDS: dict[str, Any] = {"year": 2020, "name": "a", "tags": ["x"], "ok": True, "big": 2**63, "huge": 10**400}
 
@@ -209,3 +210,27 @@ def test_a_list_that_shares_an_element_with_the_one_it_replaces(tmp_path: Path) 
         columns = opened.advanced(2, [], [(0, 1, {"tags": ["billing", f"new{step}"]})])
         for tag, rows in (("billing", [True, False]), ("card", [False, True]), (f"new{step}", [True, False])):
             assert compile_filter({"tags": {"$contains": tag}}).mask(columns).tolist() == rows
+
+
+@pytest.mark.parametrize("page_rows", [64, 128, 1 << 18])
+def test_heads_are_the_first_rows_of_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page_rows: int):
+    """Each record has one head, wherever pages and calls end between its rows; relabelling and saving keep them."""
+    monkeypatch.setattr(pages_module, "PAGE_ROWS", page_rows)
+    random = np.random.default_rng(3)
+    columns, row, heads = Columns.empty(), 0, []
+    for _ in range(20):
+        records = []
+        for _ in range(int(random.integers(1, 9))):
+            count = int(random.integers(0, 90))
+            records.append((row, count, {"year": row} if row % 3 else {}))
+            heads += [row] * (count > 0)
+            row += count
+        columns = columns.advanced(row, records)
+    assert kernels.rows_of_bits(columns.heads()).tolist() == heads
+    columns = columns.advanced(row + 5, (), [(heads[4], heads[5] - heads[4], {"name": "other"})])
+    assert kernels.rows_of_bits(columns.heads()).tolist() == heads
+    assert len(columns.heads()) == -(-(row + 5) // 64)
+    columns.save(tmp_path, {})
+    opened = Columns.open(tmp_path, lambda _: True)
+    assert opened is not None
+    assert opened.heads().tolist() == columns.heads().tolist()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vicinal.errors import DtypeError, NonFiniteError, RangeError, ShapeError
-from vicinal.search.answers import ENTRY_BYTES, SHARE, Answers, Binding, bytes_of
+from vicinal.search.cache import ENTRY_BYTES, SHARE, Answers, Binding, bytes_of
 from vicinal.types import Hit, Hits
 
 

@@ -1,0 +1,224 @@
+"""One question to a collection, as of one commit: what is let through, ranked, shaped, and what is stored there."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vicinal.errors import IndexBehindWarning, StoreError
+from vicinal.lifecycle.derived import derived_of
+from vicinal.lifecycle.question import Question
+from vicinal.lifecycle.ranking import Asking, Ranking, Stored
+from vicinal.search import Filter
+from vicinal.search.cursor import page_of
+from vicinal.search.facets import Facet, RangeFacet, facet, range_facet
+from vicinal.search.hybrid import Mode
+from vicinal.search.shape import Scored, shaped
+from vicinal.space import Vectors
+from vicinal.store import Lane, Snapshot, Store, StoredChunk, cleared, rows_of
+from vicinal.types import Hit, Neighbors, Rank
+
+TRIES = 5
+MOST_BEHIND = 20_000
+"""Chunks without postings that a question waits for: some seconds."""
+FIRST_PLACES = 50
+"""Places that are looked at first where not all of a ranking is shown."""
+GROWTH = 4
+MOST_PLACES = 100_000
+"""Places that are looked at for hits that may be shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The hits of one query, how much was compared for it, and the share of the true ones that is expected.
+
+    ``complete`` is true where nothing better can have been missed. ``cursor`` says where the next page begins.
+    """
+
+    items: list[Hit]
+    work: int
+    recall_estimate: float
+    complete: bool
+    mode: Mode = "dense"
+    cursor: str | None = None
+
+
+def ask(store: Store, name: str, vectors: Vectors | None, question: Question) -> list[Found]:
+    """Return the hits of each query, best first, equal scores by id and place.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+        The collection.
+    vectors : Vectors, float32 of shape (Q, D), or None
+        In its space; None where words alone are asked.
+    question : Question
+
+    Notes
+    -----
+    All is of one commit. Cost: that of the indexes, some 10 µs a hit for its record, and what was written since the last
+    call.
+    """
+    for left in reversed(range(TRIES)):
+        found = _asked_once(store, name, vectors, question, last=not left)
+        if found is not None:
+            return found
+    raise StoreError(f"Collection {name!r} changed under each of {TRIES} tries to read it.", where=name)
+
+
+def _asked_once(
+    store: Store, name: str, vectors: Vectors | None, question: Question, *, last: bool
+) -> list[Found] | None:
+    """Return the hits as of one commit; None where another thread has led the keyword index on to a later one.
+
+    Rows that died between both commits may have no postings there. The last try takes them as gone.
+    """
+    count = len(question.texts) if vectors is None else len(vectors)
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+        if vectors is not None:  # the collection may have been dropped and made anew
+            lane.space.require(vectors.space, what="the query vector")
+        if not lane.rows:
+            none = Found(items=[], work=0, recall_estimate=1.0, complete=True, mode=question.mode)
+            return [none] * count
+        asked = _asking(store, snapshot, lane, question)
+        if asked.words is not None and not last and derived_of(store, lane).words_sequence > snapshot.sequence:
+            return None
+        if question.together:
+            return [_found(asked, vectors, question.texts, None)]
+        together = asked.neighbors(vectors) if vectors is not None and count > 1 and question.is_plain else []
+        found = []
+        for query in range(count):
+            one = None if vectors is None else vectors if count == 1 else vectors[query : query + 1]
+            first = together[query] if together else None
+            found.append(_found(asked, one, question.texts[query : query + 1], first))
+        return found
+
+
+def _found(asked: Asking, vectors: Vectors | None, texts: Sequence[str], first: Neighbors | None) -> Found:
+    """Return the hits of one question."""
+    question = asked.question
+    if question.is_plain:
+        ranking = asked.ranking(vectors, texts, question.k, first)
+        best = [Scored(one.row, one.score, "", 0) for one in ranking.candidates[: question.k]]
+        if question.together:
+            best = asked.stored.scored(ranking.candidates)[: question.k]
+        return _told(asked, ranking, best, None)
+    return _shaped(asked, vectors, texts)
+
+
+def _shaped(asked: Asking, vectors: Vectors | None, texts: Sequence[str]) -> Found:
+    """Return the hits of one question that are shown; ever more of the ranking is looked at until there are enough."""
+    question, seen = asked.question, 0 if asked.question.after is None else asked.question.after.seen
+    wanted = seen + question.k + question.paged
+    places = max(FIRST_PLACES, GROWTH * wanted)
+    while True:
+        ranking = asked.ranking(vectors, texts, places)
+        best = asked.stored.scored(ranking.candidates)
+        best = shaped(best, question.shape, asked.stored.known(), k=wanted)
+        if len(best) >= wanted or ranking.exhausted or places >= MOST_PLACES:
+            break
+        places = min(places * GROWTH, MOST_PLACES)
+    if not question.paged:
+        return _told(asked, ranking, best[: question.k], None)
+    sequence = asked.stored.snapshot.sequence
+    page = page_of(best, k=question.k, binding=question.binding, sequence=sequence, after=question.after)
+    return _told(asked, ranking, page.candidates, None if page.cursor is None else str(page.cursor))
+
+
+def _told(asked: Asking, ranking: Ranking, best: Sequence[Scored], cursor: str | None) -> Found:
+    """Return the hits of rows, and how they were found."""
+    chunks = asked.stored.chunks
+    return Found(
+        items=[_hit(one.score, chunks[one.row], ranking.sides.get(one.row, ())) for one in best],
+        work=ranking.work,
+        recall_estimate=ranking.recall_estimate,
+        complete=ranking.complete,
+        mode=asked.question.mode,
+        cursor=cursor,
+    )
+
+
+def _asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) -> Asking:
+    """Return what answers a question, as of a snapshot."""
+    derived = derived_of(store, lane)
+    view = store.view(snapshot, lane)
+    behind = derived.words_behind(snapshot, lane, view) if question.or_dense else 0
+    if behind > MOST_BEHIND:
+        warnings.warn(
+            f"The keyword index of {lane.name!r} lacks {behind} chunks, so words were not asked; compact() builds it.",
+            IndexBehindWarning,
+            stacklevel=4,
+        )
+        question = replace(question, mode="dense")
+    mask = view.alive
+    if question.apart_from:
+        rows = [row for one in snapshot.chunks_of(lane, question.apart_from).values() for row in one.rows]
+        mask = cleared(mask, np.array(rows, dtype=np.int64))
+    if question.condition is not None:
+        mask = mask & question.condition.bits(derived.columns(snapshot, lane, view))
+    return Asking(
+        question=question,
+        mask=mask,
+        index=None if question.mode == "lexical" else derived.index(snapshot, lane, view),
+        words=None if question.mode == "dense" else derived.words(snapshot, lane, view),
+        stored=Stored(snapshot, lane),
+    )
+
+
+def _hit(score: float, chunk: StoredChunk, ranks: tuple[Rank, ...]) -> Hit:
+    record = chunk.record
+    return Hit(
+        id=record.id,
+        score=score,
+        text=record.text[chunk.start : chunk.end],
+        source=record.source or record.id,
+        start=chunk.start,
+        end=chunk.end,
+        line=record.text.count("\n", 0, chunk.start) + 1,
+        fields=record.fields,
+        ranks=ranks,
+    )
+
+
+def delete_where(store: Store, name: str, condition: Filter) -> int:
+    """Delete the records that a filter lets through, as of the commit that deletes them; return how many.
+
+    Cost: the columns as of the last commit, then what was written since they were read, which is nothing as a rule.
+    """
+    with (
+        store.write() as transaction,
+        store.snapshot() as before,
+    ):  # nobody else writes: it is what the transaction sees
+        lane = before.lane(name)
+        view = store.view(before, lane)
+        bits = view.alive & condition.bits(derived_of(store, lane).columns(before, lane, view))
+        return transaction.delete_rows(transaction.lane(name), rows_of(bits).tolist())
+
+
+def facets_of(
+    store: Store,
+    name: str,
+    names: Sequence[str],
+    condition: Filter | None,
+    *,
+    k: int,
+    ranges: Mapping[str, Sequence[tuple[float | None, float | None]]],
+) -> dict[str, Facet | RangeFacet]:
+    """Return how many of the records that a filter lets through have each value of some fields, or lie in each range.
+
+    Cost: the columns as of the last commit, and one pass over those of each field.
+    """
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+        view = store.view(snapshot, lane)
+        columns = derived_of(store, lane).columns(snapshot, lane, view)
+    bits = view.alive & columns.heads()
+    if condition is not None:
+        bits = bits & condition.bits(columns)
+    found: dict[str, Facet | RangeFacet] = {one: facet(columns, one, bits, k=k) for one in names}
+    return found | {one: range_facet(columns, one, bits, of) for one, of in ranges.items()}

@@ -1,0 +1,113 @@
+"""A collection as it stands open: which it is, where its records lie, and the encoder of its space, proven."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import suppress
+from pathlib import Path
+
+from vicinal import encode
+from vicinal.chunk import Chunker
+from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError
+from vicinal.lifecycle import WHOLE, canary, projection_of
+from vicinal.lifecycle.question import recall_setting
+from vicinal.rerank import Reranker
+from vicinal.search.background import Background
+from vicinal.search.cache import Answers
+from vicinal.space import Encoder, Space
+from vicinal.store import Store
+from vicinal.types import Hits
+
+DEFAULT_RECALL = 0.98
+
+
+class Opened:
+    """What every verb of a collection needs: its store, its name, its space, its encoder."""
+
+    def __init__(
+        self,
+        store: Store,
+        name: str,
+        *,
+        base: Path,
+        encoder: Encoder | None = None,
+        runtime: str | None = None,
+        proven: bool = False,
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._base = base
+        self._given = encoder
+        self._runtime = runtime
+        self._is_proven = proven
+        self._guard = threading.RLock()
+        self._rerankers: dict[str, Reranker] = {}
+        self._answers: Answers[Hits] | None = None
+        self._background: tuple[int, int, int, Background] | None = None
+        self._loaded: Encoder | None = None
+        with store.snapshot() as snapshot:
+            lane = snapshot.lane(name)
+            kept_recall = snapshot.setting(recall_setting(lane.collection))
+        self.recall = float(kept_recall) if kept_recall else DEFAULT_RECALL
+        self.space: Space = lane.space
+        self.model: str = lane.model
+        self._chunker_id = lane.chunker
+        self._number = lane.collection
+        if encoder is not None:
+            self.space.require(encoder.space, what=f"the encoder given for collection {name!r}")
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder of this collection, loaded when it is first needed, its space and its canary compared.
+
+        Raises
+        ------
+        SpaceMismatchError
+            What loads under the model's name now is in another space than the collection.
+        CanaryMismatchError
+            It says that it is in the same space, but gives the probe texts other vectors.
+        ModelNotFoundError
+            The model is not there, or the collection was made with an encoder object and none was given now.
+        """
+        with self._guard:
+            if self._loaded is None:
+                self._loaded = self._proven(self._given if self._given is not None else self._load())
+            return self._loaded
+
+    def _load(self) -> Encoder:
+        """Return the encoder of the model's name, in the settings and the projection of this space."""
+        if not self.model:
+            raise ModelNotFoundError(
+                f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
+                where=self.name,
+            )
+        with self._store.snapshot() as snapshot:
+            projection = projection_of(snapshot, self.space)
+        loaded = encode.load_for(self.model, self.space, projection=projection, runtime=self._runtime)
+        self.space.require(loaded.space, what=f"the model {self.model!r} as it loads now")
+        return loaded
+
+    def _proven(self, encoder: Encoder) -> Encoder:
+        """Return the encoder once its canary lies where it lay; a collection from before there were canaries gets one."""
+        with self._store.snapshot() as snapshot:
+            probes = snapshot.canary(self.space)
+        if not (self._is_proven and probes):  # else it has just made this collection, and its canary
+            found = canary.settle(self._store, encoder, collection=self.name)
+            if not probes and not self._store.read_only:
+                with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
+                    transaction.put_canary(self.space, found)
+            probes = found
+        return encode.cached(encoder, proof=canary.proof_of(probes, self.space)) if self.model else encoder
+
+    @property
+    def usage(self) -> dict[str, float] | None:
+        """What the model's provider was asked for since the collection was opened, None for a model of this machine.
+
+        ``requests``, ``retries``, ``tokens``, ``estimated_tokens``, and ``cost`` where the price is known.
+        """
+        return None if self._loaded is None else encode.usage_of(self._loaded)
+
+    @property
+    def chunker(self) -> Chunker | None:
+        """What cuts documents up, or None where each document is one chunk."""
+        return None if self._chunker_id == WHOLE else Chunker.from_id(self._chunker_id)

@@ -1,0 +1,752 @@
+"""The questions that a collection answers: by words and by meaning, page by page, by example, explained, with sources."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from vicinal._arrays import one_of, share, texts_list, whole_number
+from vicinal.answer import Answer, answer
+from vicinal.answer.answer import BUDGET_TOKENS
+from vicinal.chunk import sentences
+from vicinal.errors import DtypeError, InputError, RangeError, ShapeError, UnsupportedError
+from vicinal.index.funnel import checked_recall
+from vicinal.lifecycle import examples
+from vicinal.lifecycle.asking import Found, ask, facets_of
+from vicinal.lifecycle.explanation import Explanation, explain
+from vicinal.lifecycle.question import Question
+from vicinal.lifecycle.records import checked_id
+from vicinal.opened import Opened
+from vicinal.rerank import CallableReranker, Reranker, by_name
+from vicinal.rerank import rerank as reranked
+from vicinal.rerank.names import LATE
+from vicinal.rerank.ranking import CANDIDATES
+from vicinal.search import compile_filter
+from vicinal.search.background import Background
+from vicinal.search.cache import Answers, AnswerStatistics, Binding, bytes_of
+from vicinal.search.cursor import cursor_of
+from vicinal.search.facets import Facet, RangeFacet
+from vicinal.search.hybrid import FUSIONS, MODES, Fusion, Mode
+from vicinal.search.negation import without
+from vicinal.search.shape import Shape
+from vicinal.space import Vectors
+from vicinal.types import Hit, Hits, Progress, Record, Where
+
+MAX_K = 100_000
+MOST_TOGETHER = 32
+"""Queries that can be one question."""
+EXPLAINED_PLACES = 100
+"""Hits among which an explained record is looked for."""
+
+RerankerLike = str | Reranker | Callable[[str, list[str]], Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Told:
+    """The queries of one question: their words, or their vectors, or both."""
+
+    texts: tuple[str, ...] = ()
+    vectors: Vectors | None = None
+
+    @property
+    def count(self) -> int:
+        return len(self.texts) if self.vectors is None else len(self.vectors)
+
+
+class Searches(Opened):
+    """The verbs of a collection that answer questions. Safe for many threads."""
+
+    def search(  # noqa: PLR0913 - one verb, and what can be asked of it
+        self,
+        query: str | Sequence[str] | Vectors,
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        unlike: str | Sequence[str] = (),
+        highlight: bool = False,
+        recall: float | None = None,
+        exact: bool = False,
+        mode: Mode | None = None,
+        fusion: Fusion | None = None,
+        weight: float | None = None,
+        rerank: RerankerLike | None = None,
+        candidates: int = CANDIDATES,
+        per_record: int | None = None,
+        overlapping: bool = True,
+        most_similarity: float | None = None,
+        diversity: float | None = None,
+        least_score: float | None = None,
+        most_unrelated: float | None = None,
+    ) -> Hits:
+        """Return the k chunks that answer a question best: by meaning, by its words, or by both.
+
+        Parameters
+        ----------
+        query : str, list of str, or Vectors
+            A question; several ways to put it, whose rankings are fused by rank; or vectors of this collection's space.
+        k : int, 1 <= k <= 100,000
+            How many; fewer come back when fewer are stored, let through or shown.
+        where : mapping, optional
+            A filter over fields, applied before the vectors are compared: ``{"year": {"$gte": 2020}}``.
+        unlike : str or list of str
+            What is not meant: the question's vector loses what it has in common with theirs (orthogonal negation). Words
+            are not touched by it: for them there is ``-word``.
+        highlight : bool
+            Whether each hit says which of its sentences is nearest (encodes the sentences: some 10 ms a hit).
+        recall : float, 0 < recall <= 1, optional
+            The share of the true nearest that is wanted, on average over questions. Default: the collection's.
+        exact : bool
+            Compare every vector that the filter lets through, as ``recall=1``.
+        mode : {"dense", "lexical", "hybrid"}, optional
+            ``dense`` compares vectors, ``lexical`` words (BM25), ``hybrid`` fuses both; words may be "phrases",
+            beginnings*, misspelt~; +must and -not bind what words find, so all that ``lexical`` gives. Default:
+            ``hybrid`` for a text, ``dense`` for a vector.
+        fusion : {"convex", "dbsf", "min_max", "rrf"}, optional
+            How ``hybrid`` makes one list of two. Default: ``convex``, cosine and share of the best BM25.
+        weight : float, 0 <= weight <= 1, optional
+            How much meaning counts in ``hybrid``; words have the rest. Default: 0.8 for ``convex``, else 0.5.
+        rerank : str, Reranker or callable, optional
+            What puts the best candidates into a better order: ``"late-interaction"``, a cross-encoder's folder or
+            ``owner/name``, a provider's model such as ``"cohere:rerank-v3.5"``, or your own ``(query, texts) -> scores``.
+        candidates : int, 1 <= candidates
+            How many hits it looks at.
+        per_record : int, 1 <= per_record, optional
+            How many chunks of a record at most; 1 gives the best chunk of each.
+        overlapping : bool
+            Whether hits may share text: chunks overlap, so that neighbours often answer alike.
+        most_similarity : float, 0 < most_similarity <= 1, optional
+            A hit goes whose vector is at least so near to that of a better one, and one whose text is the same.
+        diversity : float, 0 <= diversity <= 1, optional
+            How much unlikeness to the better hits counts against relevance (maximal marginal relevance). The hits come in
+            the order in which they were chosen, and not by score.
+        least_score : float, optional
+            What a hit must score, on the scale of ``score_kind``; before reranking.
+        most_unrelated : float, 0 <= most_unrelated <= 1, optional
+            The same, told by what it means: hits go whose score more than this share of unrelated pairs of this collection
+            reaches; see ``background``. In the mode ``dense``.
+
+        Returns
+        -------
+        Hits
+            Best first; equal scores by id. Scores are exact. ``complete`` is true where every vector was compared;
+            else ``recall_estimate`` is the share of the true nearest that was measured for such a search.
+            A hybrid search is complete where both sides gave all that they have; of more than a hundred chunks that
+            are equal on a side, those written first are fused.
+            ``score_kind`` says what the scores are; each hit's ``ranks`` what each side said of it.
+
+        Raises
+        ------
+        SpaceMismatchError
+            The vector is of another space.
+        InputError
+            ``k``, the recall, the question, the filter, the mode or another parameter is wrong.
+        UnsupportedError
+            ``unlike`` in a space of Euclidean distances, where vectors have no directions.
+        """
+        told, negatives = self._told(query), _listed(unlike, "unlike")
+        asked = self._question(
+            told, k, where, recall, exact=exact, mode=mode, fusion=fusion, weight=weight, negatives=negatives
+        )
+        shape = Shape(
+            per_record=per_record,
+            overlapping=overlapping,
+            most_similarity=most_similarity,
+            diversity=diversity,
+            least_score=self._least(least_score, most_unrelated, asked.mode),
+        )
+        question = replace(asked, shape=shape)
+        if rerank is None:
+            return self._remembered(told, question, where, negatives, highlight=highlight)
+        if diversity is not None:
+            raise InputError("diversity orders by the first scores, which a reranker replaces; give one of the two.")
+        text = _words(told.texts[0] if len(told.texts) == 1 else query, "hybrid")
+        reranker = self._reranker(rerank)
+        question = replace(question, k=max(question.k, whole_number(candidates, "candidates", low=1, high=MAX_K)))
+        begun = time.perf_counter()
+        hits = reranked(self._answered(told, question, negatives), text, reranker, candidates=candidates).hits
+        hits = replace(hits, items=hits.items[:k])
+        return self._timed(hits, told, begun, highlight=highlight)
+
+    def pages(  # noqa: PLR0913 - as search, without what has no pages
+        self,
+        query: str | Sequence[str] | Vectors,
+        *,
+        k: int = 10,
+        after: str | None = None,
+        where: Where | None = None,
+        unlike: str | Sequence[str] = (),
+        recall: float | None = None,
+        exact: bool = False,
+        mode: Mode | None = None,
+        fusion: Fusion | None = None,
+        weight: float | None = None,
+        per_record: int | None = None,
+        overlapping: bool = True,
+        most_similarity: float | None = None,
+        least_score: float | None = None,
+    ) -> Iterator[Hits]:
+        """Go through the hits of a question page by page: each hit comes once, and none is lost between two pages.
+
+        Parameters
+        ----------
+        query, where, unlike, recall, exact, mode, fusion, weight, per_record, overlapping, most_similarity, least_score
+            As ``search``; the same on every page.
+        k : int, 1 <= k
+            How many hits a page has.
+        after : str, optional
+            The ``cursor`` of the page before, to go on in another call or process. None: from the first.
+
+        Yields
+        ------
+        Hits
+            ``cursor`` is None on the last. ``hybrid`` fuses the best 1,000 of each side: there the pages end.
+
+        Raises
+        ------
+        InputError
+            The cursor is of another question, or something was written since: the pages would repeat or lose hits.
+            ``exact`` searches promise their pages wholly; others may find a better hit late, which is on no page.
+        """
+        told, negatives = self._told(query), _listed(unlike, "unlike")
+        question = self._question(
+            told, k, where, recall, exact=exact, mode=mode, fusion=fusion, weight=weight, negatives=negatives
+        )
+        shape = Shape(
+            per_record=per_record, overlapping=overlapping, most_similarity=most_similarity, least_score=least_score
+        )
+        question = replace(question, shape=shape, paged=True, after=None if after is None else cursor_of(after))
+        parameters = {**self._parameters(question, where, negatives), "k": None, "texts": told.texts}
+        if told.vectors is not None:
+            parameters["vectors"] = np.asarray(told.vectors).tobytes().hex()
+        told = self._encoded(told, question, negatives)
+        question = replace(question, binding=self._binding(0, parameters).digest)
+        begun = time.perf_counter()
+        first = self._timed(self._answered(told, question, ()), told, begun, highlight=False)
+        return itertools.chain([first], self._pages_after(first, told, question))
+
+    def _pages_after(self, page: Hits, told: _Told, question: Question) -> Iterator[Hits]:
+        while page.cursor is not None:
+            begun = time.perf_counter()
+            page = self._answered(told, replace(question, after=cursor_of(page.cursor)), ())
+            page = self._timed(page, told, begun, highlight=False)
+            yield page
+
+    def recommend(  # noqa: PLR0913 - as search
+        self,
+        like: str | Sequence[str],
+        *,
+        unlike: str | Sequence[str] = (),
+        k: int = 10,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        per_record: int | None = 1,
+        overlapping: bool = True,
+        most_similarity: float | None = None,
+        diversity: float | None = None,
+        least_score: float | None = None,
+    ) -> Hits:
+        """Return what is near to stored records, and has nothing of others: like these, not those.
+
+        Parameters
+        ----------
+        like : str or list of str
+            Ids. Several are asked by their mean, each at length 1; a record of several chunks is the mean of these.
+        unlike : str or list of str
+            Ids: what the examples have in common with them does not count.
+        k, where, recall, exact, per_record, overlapping, most_similarity, diversity, least_score
+            As ``search``; the best chunk of each record by default.
+
+        Returns
+        -------
+        Hits
+            None of the named records. The score is the cosine (or dot product) with the mean that was asked by.
+
+        Raises
+        ------
+        RecordNotFoundError
+            An id is not stored.
+        UnsupportedError
+            ``unlike`` in a space of Euclidean distances.
+
+        References
+        ----------
+        Rocchio 1971 for the mean; Widdows 2003 for what is unlike: see ``search.negation``.
+        """
+        wanted = [checked_id(one, "like") for one in _listed(like, "like")]
+        unwanted = [checked_id(one, "unlike") for one in _listed(unlike, "unlike")]
+        if not wanted:
+            raise InputError("Name at least one record that is like what is looked for.", where="like")
+        begun = time.perf_counter()
+        vector = examples.moved(self._store, self.name, wanted, unwanted)
+        told = _Told(vectors=vector)
+        question = self._question(told, k, where, recall, exact=exact, mode=None, fusion=None, weight=None)
+        shape = Shape(
+            per_record=per_record,
+            overlapping=overlapping,
+            most_similarity=most_similarity,
+            diversity=diversity,
+            least_score=least_score,
+        )
+        question = replace(question, shape=shape, apart_from=(*wanted, *unwanted))
+        return self._timed(self._answered(told, question, ()), told, begun, highlight=False)
+
+    def search_many(  # noqa: PLR0913 - as search
+        self,
+        queries: Sequence[str] | Vectors,
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        recall: float | None = None,
+        exact: bool = False,
+        mode: Mode | None = None,
+        fusion: Fusion | None = None,
+        weight: float | None = None,
+        per_record: int | None = None,
+    ) -> list[Hits]:
+        """Return the hits of each of several questions; they share the work, and are faster than one by one.
+
+        Parameters
+        ----------
+        queries : list of str, or Vectors of shape (Q, D)
+            Q may be 0.
+        k, where, recall, exact, mode, fusion, weight, per_record
+            As ``search``.
+
+        Returns
+        -------
+        list of Hits
+            In the order of the questions. ``took_ms`` is an equal share of the time of all.
+        """
+        if isinstance(queries, Vectors):
+            self.space.require(queries.space, what="the query vectors")
+            told = _Told(vectors=queries)
+        else:
+            told = _Told(texts=tuple(_filled(texts_list(queries), "queries")))
+        question = self._question(told, k, where, recall, exact=exact, mode=mode, fusion=fusion, weight=weight)
+        question = replace(question, shape=Shape(per_record=per_record), together=False)
+        told = self._encoded(told, replace(question, together=False), (), is_warm=False)
+        begun = time.perf_counter()
+        told = self._encoded(told, question, ())
+        found = ask(self._store, self.name, told.vectors, replace(question, texts=told.texts)) if told.count else []
+        took_ms = (time.perf_counter() - begun) * 1000 / max(1, len(found))
+        return [replace(self._hits(one, question), took_ms=took_ms) for one in found]
+
+    def facets(
+        self,
+        *names: str,
+        where: Where | None = None,
+        k: int = 10,
+        bounds: Mapping[str, Sequence[tuple[float | None, float | None]]] | None = None,
+    ) -> dict[str, Facet | RangeFacet]:
+        """Return how many records have each value of some fields, of those that a filter lets through.
+
+        Parameters
+        ----------
+        *names : str
+            Fields whose most frequent values are counted.
+        where : mapping, optional
+            As ``search``.
+        k : int, 1 <= k <= 10,000
+            How many values of each.
+        bounds : mapping of str to list of (low, high), optional
+            Fields whose numbers are counted within ranges: low is in, high is not; None is open.
+
+        Returns
+        -------
+        dict of str to Facet or RangeFacet
+            Exact counts of records, not of chunks.
+
+        Raises
+        ------
+        InputError
+            The filter, k or a range is wrong.
+        """
+        condition = None if where is None else compile_filter(where)
+        return facets_of(self._store, self.name, names, condition, k=k, ranges=bounds or {})
+
+    def background(self, *, samples: int = 200, seed: int = 0, progress: Progress | None = None) -> Background:
+        """Return how questions score against chunks that do not answer them, measured on this collection.
+
+        Parameters
+        ----------
+        samples : int, 2 <= samples <= 10,000
+            Records whose first sentences are asked, each against a chunk of each other record of the sample.
+        seed : int, 0 <= seed
+            Which they are.
+        progress : callable, optional
+            Called with (sentences encoded, sentences).
+
+        Returns
+        -------
+        Background
+            ``threshold(0.01)`` is the score that one unrelated pair in a hundred reaches; ``share(score)`` the reverse.
+
+        Raises
+        ------
+        RangeError
+            Fewer than two records with a text are stored.
+
+        Notes
+        -----
+        Cost: one encoding of each sentence, some seconds with a network; kept while the collection is open and for as
+        long as it does not double. Two records that are about the same raise the threshold: it errs to the safe side.
+        """
+        samples = whole_number(samples, "samples", low=2, high=10_000)
+        whole_number(seed, "seed", low=0)
+        with self._store.snapshot() as snapshot:
+            now = snapshot.lane(self.name).records
+        if self._background is not None and self._background[:2] == (samples, seed) and now < 2 * self._background[2]:
+            return self._background[3]
+        found = examples.background(self._store, self.name, self.encoder, samples=samples, seed=seed, progress=progress)
+        self._background = (samples, seed, now, found)
+        return found
+
+    def keep_answers(self, *, most_bytes: int = 64 << 20, least_similarity: float | None = None) -> None:
+        """Answer repeated questions from memory from now on: never stale, never across filters, settings or spaces.
+
+        Parameters
+        ----------
+        most_bytes : int, 0 <= most_bytes
+            What the answers may take; 0 keeps none, and forgets those that are kept.
+        least_similarity : float, 0 < least_similarity <= 1, optional
+            The cosine from which another question counts as the same, if its numbers, codes and signs are the same too.
+            "With" and "without" may lie at 0.95: measure before you set it. None: only the same words.
+
+        Notes
+        -----
+        An answer is of one commit: after any write it is not found again. Reranked answers and pages are not kept.
+        """
+        self._answers = Answers(most_bytes=most_bytes, least_similarity=least_similarity) if most_bytes else None
+
+    @property
+    def kept_answers(self) -> AnswerStatistics:
+        """What ``keep_answers`` did so far: how many questions it answered, and what it holds."""
+        return AnswerStatistics() if self._answers is None else self._answers.statistics()
+
+    def explain(self, query: str, record_id: str, *, where: Where | None = None) -> Explanation:
+        """Return why a record answers a question: by its chunk that is nearest, token by token and word by word.
+
+        Parameters
+        ----------
+        query : str
+            The question, as ``search`` takes it.
+        record_id : str
+            Of a hit, or of any other record.
+        where : mapping, optional
+            A filter; the explanation says whether the record passes it.
+
+        Returns
+        -------
+        Explanation
+            Its ``heat`` shares out the score of the vectors over the tokens, ``terms`` that of the words;
+            ``ranks`` are its ranks in a hybrid search, if it is among the first hundred of a side.
+
+        Raises
+        ------
+        RecordNotFoundError
+            There is no record of that id.
+        UnsupportedError
+            The encoder shows no tokens (a provider's, or a function of your own).
+        """
+        text, wanted = _words(query, "hybrid"), checked_id(record_id, "record_id")
+        vector = self.encoder.encode_queries([text])
+        condition = None if where is None else compile_filter(where)
+        found = explain(self._store, self.name, text, vector, wanted, encoder=self.encoder, condition=condition)
+        both = self.search(text, k=EXPLAINED_PLACES, mode="hybrid", where=where)
+        same = (hit.ranks for hit in both if (hit.id, hit.start) == (found.id, found.start))
+        return replace(found, ranks=next(same, ()))
+
+    def ask(  # noqa: PLR0913 - each says what is asked for, and all but the first go by name
+        self,
+        query: str,
+        *,
+        k: int = 10,
+        where: Where | None = None,
+        endpoint: str | None = None,
+        model: str | None = None,
+        budget_tokens: int = BUDGET_TOKENS,
+        least_score: float | None = None,
+        neighbors: int = 0,
+        on_text: Callable[[str], object] | None = None,
+    ) -> Answer:
+        """Return the answer to a question from the chunks found for it, each sentence with its source.
+
+        Parameters
+        ----------
+        query : str
+            1 to 8,000 characters.
+        k, where
+            As ``search``.
+        endpoint, model : str, optional
+            The base URL of a chat endpoint that speaks OpenAI's words, and its model. None: the best sentences.
+        budget_tokens : int, 1 <= budget_tokens
+            Tokens of the chunks that the model is shown.
+        least_score : float, optional
+            Where the best chunk scores less, nothing was found and no model is asked. None: see ``answer``.
+        neighbors : int, 0 <= neighbors
+            How many chunks before and behind each are taken along.
+        on_text : callable, optional
+            Called with pieces of the model's text as it writes.
+
+        Returns
+        -------
+        Answer
+            Where the endpoint does not answer as it should, the best sentences and a notice that says why.
+
+        Raises
+        ------
+        InputError
+            The question, the filter, the endpoint's name or a number is wrong.
+        """
+        return answer(
+            query,
+            self.search(query, k=k, where=where),
+            encoder=self.encoder,
+            endpoint=endpoint,
+            model=model,
+            budget_tokens=budget_tokens,
+            least_score=least_score,
+            lookup=self._record_now,
+            neighbors=neighbors,
+            on_text=on_text,
+        )
+
+    def _record_now(self, record_id: str) -> Record | None:
+        """Return a record, None if it is gone by now."""
+        with self._store.snapshot() as snapshot:
+            return snapshot.record(snapshot.lane(self.name), record_id)
+
+    def _reranker(self, told: str | Reranker | Callable[[str, list[str]], Any]) -> Reranker:
+        """Return a reranker; one that is named is loaded once."""
+        if not isinstance(told, str):
+            return cast("Reranker", told) if hasattr(told, "score") else CallableReranker(cast("Any", told))
+        with self._guard:
+            if told not in self._rerankers:
+                self._rerankers[told] = by_name(told, encoder=self.encoder if told == LATE else None)
+            return self._rerankers[told]
+
+    def _told(self, query: object) -> _Told:
+        """Return the queries of one question, checked."""
+        if isinstance(query, Vectors):
+            self.space.require(query.space, what="the query vector")
+            _require_count(len(query))
+            return _Told(vectors=query)
+        if isinstance(query, str):
+            return _Told(texts=tuple(_filled([query], "query")))
+        if not isinstance(query, Sequence):
+            raise DtypeError(
+                f"query must be a string, a list of strings, or Vectors, got {type(query).__name__}.",
+                expected="str",
+                got=type(query).__name__,
+                where="query",
+            )
+        texts = tuple(_filled(texts_list(query, "query"), "query"))
+        _require_count(len(texts))
+        return _Told(texts=texts)
+
+    def _question(  # noqa: PLR0913 - what the verbs have in common
+        self,
+        told: _Told,
+        k: int,
+        where: Where | None,
+        recall: float | None,
+        *,
+        exact: bool,
+        mode: Mode | None,
+        fusion: Fusion | None,
+        weight: float | None,
+        negatives: Sequence[str] = (),
+    ) -> Question:
+        """Return what was asked, checked."""
+        question = Question(
+            k=whole_number(k, "k", low=1, high=MAX_K),
+            condition=None if where is None else compile_filter(where),
+            recall=1.0 if exact else checked_recall(self.recall if recall is None else recall),
+            mode="hybrid" if told.vectors is None else "dense",
+            or_dense=mode is None,
+            together=told.count > 1,
+        )
+        if mode is not None:
+            question = replace(question, mode=cast("Mode", one_of(mode, "mode", MODES)))
+        if fusion is not None:
+            question = replace(question, fusion=cast("Fusion", one_of(fusion, "fusion", tuple(FUSIONS))))
+        if weight is not None:
+            question = replace(question, weight=share(weight, "weight"))
+        if question.mode != "dense":
+            if told.vectors is not None:
+                _words(told.vectors, question.mode)
+            question = replace(question, texts=told.texts)
+        if negatives and (question.mode == "lexical" or self.space.metric == "l2"):
+            raise UnsupportedError(
+                "unlike takes a direction out of the question's vector, and there is none here: "
+                + (
+                    "the mode is lexical; use -word."
+                    if question.mode == "lexical"
+                    else "the space is one of distances."
+                )
+            )
+        return question
+
+    def _least(self, least_score: float | None, most_unrelated: float | None, mode: Mode) -> float | None:
+        """Return the least score that is shown."""
+        if most_unrelated is None:
+            return least_score
+        if least_score is not None or mode != "dense":
+            raise InputError(
+                "most_unrelated is a threshold for the scores of the mode dense, in place of least_score; "
+                f"the mode is {mode}.",
+                where="most_unrelated",
+            )
+        return self.background().threshold(share(most_unrelated, "most_unrelated"))
+
+    def _encoded(self, told: _Told, question: Question, negatives: Sequence[str], *, is_warm: bool = True) -> _Told:
+        """Return the queries with their vectors, where these are asked for; ``is_warm`` false only loads what encodes."""
+        if question.mode == "lexical" or (told.vectors is not None and not negatives):
+            return told
+        encoder = self.encoder
+        if not is_warm:
+            return told
+        vectors = encoder.encode_queries(list(told.texts)) if told.vectors is None else told.vectors
+        if negatives:
+            directions = np.asarray(encoder.encode_queries(list(negatives)))
+            lines = np.asarray(vectors)
+            lengths = np.linalg.norm(lines, axis=1, keepdims=True) if self.space.metric == "dot" else 1.0
+            moved = np.concatenate([without(line[None], directions) for line in lines])
+            vectors = Vectors(np.asarray(moved * lengths, dtype=np.float32), self.space)
+        return replace(told, vectors=vectors)
+
+    def _answered(self, told: _Told, question: Question, negatives: Sequence[str]) -> Hits:
+        """Return the hits of one question."""
+        told = self._encoded(told, question, negatives)
+        return self._hits(ask(self._store, self.name, told.vectors, question)[0], question)
+
+    def _remembered(
+        self, told: _Told, question: Question, where: Where | None, negatives: Sequence[str], *, highlight: bool
+    ) -> Hits:
+        """Return the hits of one question, from memory where the same was asked before."""
+        if highlight or (question.mode != "lexical" and told.vectors is None):
+            _ = self.encoder  # loading a model is no part of a search: the clock starts behind it
+        begun = time.perf_counter()
+        answers = self._answers
+        if answers is None or len(told.texts) != 1 or told.vectors is not None:
+            told = self._encoded(told, question, negatives)
+            return self._timed(self._answered(told, question, ()), told, begun, highlight=highlight)
+        text = told.texts[0]
+        with self._store.snapshot() as snapshot:
+            sequence = snapshot.sequence
+        parameters = {**self._parameters(question, where, negatives), "highlight": highlight, "codes": _codes(text)}
+        binding = self._binding(sequence, parameters)
+        known = answers.get(binding, text)
+        vector = None
+        if known is None:
+            told = self._encoded(told, question, negatives)
+            vector = None if told.vectors is None else np.asarray(told.vectors)[0]
+            if vector is not None and answers.least_similarity is not None:
+                known = answers.get(binding, text, vector)
+        if known is not None:
+            return replace(known.answer, took_ms=(time.perf_counter() - begun) * 1000)
+        hits = self._timed(self._answered(told, question, ()), told, begun, highlight=highlight)
+        answers.put(binding, text, vector, hits, byte_count=bytes_of(hits))
+        return hits
+
+    def _parameters(self, question: Question, where: Where | None, negatives: Sequence[str]) -> dict[str, Any]:
+        """Return all that an answer depends on beside its words, the space and the commit."""
+        names = ("k", "recall", "mode", "or_dense", "fusion", "weight")
+        told = {name: getattr(question, name) for name in names}
+        return {**told, "where": where, "unlike": list(negatives), "shape": asdict(question.shape)}
+
+    def _binding(self, sequence: int, parameters: Mapping[str, Any]) -> Binding:
+        return Binding(
+            space=self.space.id, collection=f"{self._number} {self.name}", sequence=sequence, parameters=parameters
+        )
+
+    def _timed(self, hits: Hits, told: _Told, begun: float, *, highlight: bool) -> Hits:
+        """Return the hits, marked if that is wanted, with the time since the question came."""
+        if highlight and hits:
+            vectors = told.vectors
+            if vectors is None:
+                vectors = self.encoder.encode_queries(list(told.texts))
+            hits = replace(hits, items=tuple(self._highlighted(vectors, hits.items)))
+        return replace(hits, took_ms=(time.perf_counter() - begun) * 1000)
+
+    def _hits(self, found: Found, question: Question) -> Hits:
+        kind = {"dense": self.space.metric, "lexical": "bm25"}.get(found.mode, question.fusion)
+        return Hits(
+            items=tuple(found.items),
+            complete=found.complete,
+            recall_estimate=found.recall_estimate,
+            work=found.work,
+            space=self.space.id,
+            took_ms=0.0,
+            score_kind="rrf" if question.together else kind,
+            cursor=found.cursor,
+        )
+
+    def _highlighted(self, vectors: Vectors, items: Sequence[Hit]) -> list[Hit]:
+        """Mark in each hit the sentence that is nearest to the question."""
+        spans = [sentences(hit.text) or [(0, len(hit.text))] for hit in items]
+        texts = [hit.text[start:end] for hit, part in zip(items, spans, strict=True) for start, end in part]
+        scores = self.encoder.encode_documents(texts).similarity(vectors).max(axis=1)
+        marked, first = [], 0
+        for hit, part in zip(items, spans, strict=True):
+            start, end = part[int(np.argmax(scores[first : first + len(part)]))]
+            first += len(part)
+            marked.append(replace(hit, best=(hit.start + start, hit.start + end)))
+        return marked
+
+
+def _words(query: object, mode: str) -> str:
+    """Return the words of a question, or say that there are none."""
+    if isinstance(query, Vectors):
+        raise InputError(
+            f"A search by vector has no words: mode {mode!r} needs a text.",
+            expected="str",
+            got="Vectors",
+            where="query",
+        )
+    if not isinstance(query, str):
+        raise DtypeError(
+            f"query must be a string or Vectors, got {type(query).__name__}.",
+            expected="str",
+            got=type(query).__name__,
+            where="query",
+        )
+    if not query.strip():
+        raise RangeError("The query is empty.", where="query")
+    return query
+
+
+def _filled(texts: Sequence[str], name: str) -> Sequence[str]:
+    """Return texts if none of them is empty."""
+    for place, text in enumerate(texts):
+        if not text.strip():
+            where = name if len(texts) == 1 and name == "query" else f"{name}[{place}]"
+            raise RangeError("The query is empty." if where == "query" else f"{where} is empty.", where=where)
+    return texts
+
+
+def _listed(value: str | Iterable[str], name: str) -> tuple[str, ...]:
+    """Return one text or several as a tuple, none of them empty."""
+    return tuple(_filled(texts_list([value] if isinstance(value, str) else value, name), name))
+
+
+def _require_count(count: int) -> None:
+    if not 1 <= count <= MOST_TOGETHER:
+        raise ShapeError(
+            f"A question is 1 to {MOST_TOGETHER} queries, got {count}; search_many answers each by itself.",
+            expected=f"1 to {MOST_TOGETHER}",
+            got=count,
+            where="query",
+        )
+
+
+def _codes(text: str) -> list[str]:
+    """Return what two questions must share to be one: words with digits, and those with a sign before or behind."""
+    words = text.split()
+    return sorted(word for word in words if any(sign.isdigit() for sign in word) or not word.isalpha())

@@ -1,0 +1,306 @@
+"""What can be asked of a collection beside its nearest chunks: shapes, pages, examples, several queries, facets, memory."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vicinal
+from vicinal.errors import (
+    InputError,
+    RangeError,
+    RecordNotFoundError,
+    SpaceMismatchError,
+    UnsupportedError,
+)
+from vicinal.search.fuse import reciprocal_rank
+from vicinal.space import Space, Vectors
+from vicinal.testing import ToyEncoder
+from vicinal.types import Hits
+
+WORDS = ("stop", "bill", "XJ-4821", "rome", "weather", "pump", "cat", "sat", "mat", "aeiou", "12", "345")
+
+
+def text_of(number: int) -> str:
+    """Return another short text for each number."""
+    return " ".join(WORDS[(number * step) % len(WORDS)] for step in range(1, 2 + number % 5))
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Iterator[vicinal.Collection]:
+    """Sixty short records, and one long one whose chunks overlap."""
+    with vicinal.open(tmp_path / "db") as db:
+        made = db.collection("notes", model=ToyEncoder(max_tokens=16))
+        made.add([{"id": f"{number:02}", "text": text_of(number), "group": number % 3} for number in range(60)])
+        made.add([{"id": "long", "text": "The weather in rome is mild. " * 12, "group": 9}])
+        yield made
+
+
+class _Distances(ToyEncoder):
+    """The toy encoder in a space of distances."""
+
+    @property
+    def space(self) -> Space:
+        return replace(super().space, metric="l2")
+
+    def encode_queries(self, texts, *, progress=None):
+        return Vectors(np.asarray(super().encode_queries(texts, progress=progress)), self.space)
+
+    def encode_documents(self, texts, *, progress=None):
+        return Vectors(np.asarray(super().encode_documents(texts, progress=progress)), self.space)
+
+
+def places(hits: Hits) -> list[tuple[str, int]]:
+    """Return which chunks they are."""
+    return [(hit.id, hit.start) for hit in hits]
+
+
+@pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
+@pytest.mark.parametrize("k", [1, 4, 7, 100])
+def test_pages_are_the_ranking(notes: vicinal.Collection, mode, k) -> None:
+    """All pages together are one long search, in its order; each hit comes once; the last page has no cursor."""
+    pages = list(notes.pages("the weather in rome", k=k, mode=mode, exact=True))
+    whole = notes.search("the weather in rome", k=1000, mode=mode, exact=True)
+    assert [one for page in pages for one in places(page)] == places(whole)
+    assert [len(page) for page in pages[:-1]] == [k] * (len(pages) - 1)
+    assert [page.cursor is None for page in pages] == [False] * (len(pages) - 1) + [True]
+    assert whole.cursor is None
+
+
+def test_a_cursor_goes_on_in_another_call(notes: vicinal.Collection) -> None:
+    """A word is all that travels; another question, another filter or a write makes it worthless, in words that say so."""
+    pages = list(notes.pages("cat", k=5, per_record=1))
+    cursor = pages[0].cursor
+    assert cursor is not None
+    assert places(next(notes.pages("cat", k=5, after=cursor, per_record=1))) == places(pages[1])
+    assert len(next(notes.pages("cat", k=9, after=cursor, per_record=1))) == 9
+    for other in (
+        {"where": {"group": 1}},
+        {"mode": "dense"},
+        {"exact": True},
+        {"unlike": "XJ-4821"},
+        {"per_record": 2},
+    ):
+        with pytest.raises(InputError, match="another question"):
+            notes.pages("cat", after=cursor, **{"per_record": 1, **other})
+    with pytest.raises(InputError, match="another question"):
+        notes.pages("dog", after=cursor, per_record=1)
+    with pytest.raises(InputError, match="no cursor"):
+        notes.pages("cat", after="x")
+    notes.delete(["01"])
+    with pytest.raises(InputError, match="is at"):
+        notes.pages("cat", after=cursor, per_record=1)
+
+
+def test_pages_of_a_vector(notes: vicinal.Collection) -> None:
+    """A vector is its own question: another one's cursor is refused."""
+    vectors = notes.encoder.encode_queries(["cat sat", "weather 12"])
+    first = next(notes.pages(vectors[:1], k=3))
+    assert len(next(notes.pages(vectors[:1], k=3, after=first.cursor))) == 3
+    with pytest.raises(InputError, match="another question"):
+        notes.pages(vectors[1:], k=3, after=first.cursor)
+
+
+@pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
+def test_one_chunk_of_each_record(notes: vicinal.Collection, mode) -> None:
+    """``per_record`` gives as many hits as are asked for, though the best chunks are all of one record."""
+    best = notes.search("the weather in rome is mild", k=5, mode=mode)
+    assert [hit.id for hit in best].count("long") >= 4
+    hits = notes.search("the weather in rome is mild", k=5, mode=mode, per_record=1)
+    assert len({hit.id for hit in hits}) == 5
+    assert places(hits)[0] == places(best)[0]
+    scores = [hit.score for hit in hits]
+    assert scores == sorted(scores, reverse=True)
+    assert [
+        places(one) for one in notes.search_many(["the weather in rome is mild"], k=5, mode=mode, per_record=1)
+    ] == [places(hits)]
+
+
+def test_hits_apart(notes: vicinal.Collection) -> None:
+    """Without overlaps no two hits of a record share text; with them some do."""
+
+    def overlaps(hits: Hits) -> int:
+        spans = [(hit.start, hit.end) for hit in hits if hit.id == "long"]
+        return sum(one[0] < other[1] and other[0] < one[1] for one, other in itertools.combinations(spans, 2))
+
+    assert overlaps(notes.search("weather in rome", k=12)) > 0
+    hits = notes.search("weather in rome", k=12, overlapping=False)
+    assert overlaps(hits) == 0
+    assert len(hits) == 12
+
+
+def test_copies_and_diversity(notes: vicinal.Collection) -> None:
+    """Equal texts come once; with diversity the first stays, and the list is less alike than without."""
+    notes.add([{"id": f"copy{number}", "text": "Cat sat on 12 mats"} for number in range(5)])
+    assert [hit.id for hit in notes.search("Cat sat on 12 mats", k=5)] == [f"copy{number}" for number in range(5)]
+    hits = notes.search("Cat sat on 12 mats", k=5, most_similarity=1.0)
+    assert [hit.id for hit in hits if hit.id.startswith("copy")] == ["copy0"]
+    assert len(hits) == 5
+
+    def likeness(found: Hits) -> float:
+        vectors = notes.encoder.encode_documents([hit.text for hit in found])
+        return float(np.triu(vectors.similarity(vectors), 1).sum())
+
+    query = "the weather in rome is mild"
+    plain, diverse = notes.search(query, k=8, mode="dense"), notes.search(query, k=8, mode="dense", diversity=0.8)
+    assert diverse[0] == plain[0]
+    assert likeness(diverse) < likeness(plain)
+    with pytest.raises(InputError, match="diversity"):
+        notes.search("cat", diversity=0.5, rerank=lambda _, texts: [0.0] * len(texts))
+
+
+def test_thresholds(notes: vicinal.Collection) -> None:
+    """The edge is included. A share of unrelated pairs is a score of the background, for the mode dense alone."""
+    whole = notes.search("cat sat mat", k=20, mode="dense")
+    edge = whole[7].score
+    assert places(notes.search("cat sat mat", k=20, mode="dense", least_score=edge)) == [
+        (hit.id, hit.start) for hit in whole if hit.score >= edge
+    ]
+    assert len(notes.search("cat sat mat", k=20, mode="dense", least_score=1.1)) == 0
+    background = notes.background(samples=30, seed=1)
+    assert notes.background(samples=30, seed=1) is background
+    assert 0 <= background.share(0.9) <= background.share(0.1) <= 1
+    least = notes.background().threshold(0.05)
+    hits = notes.search("cat sat mat", k=20, mode="dense", most_unrelated=0.05)
+    assert all(hit.score >= least for hit in hits)
+    assert len(hits) < 20
+    with pytest.raises(InputError, match="most_unrelated"):
+        notes.search("cat", most_unrelated=0.05)
+    with pytest.raises(InputError, match="most_unrelated"):
+        notes.search("cat", mode="dense", most_unrelated=0.05, least_score=0.1)
+
+
+def test_several_queries_are_fused_by_rank(notes: vicinal.Collection) -> None:
+    """Scores are the sums of 1/(60 + rank) of the single searches (Cormack 2009, with k = 60)."""
+    queries = ["cat sat", "weather in rome"]
+    lists = []
+    every = sorted(
+        {place for query in queries for place in places(notes.search(query, k=200, mode="dense", exact=True))}
+    )
+    for query in queries:
+        hits = notes.search(query, k=100, mode="dense", exact=True)
+        lists.append((np.array([every.index(one) for one in places(hits)]), np.array([hit.score for hit in hits])))
+    expected = reciprocal_rank(lists)
+    hits = notes.search(queries, k=20, mode="dense", exact=True)
+    assert hits.score_kind == "rrf"
+    assert [hit.score for hit in hits] == pytest.approx(expected.scores[:20].tolist())
+    assert {hit.score: hit.id for hit in hits}.keys() == set(expected.scores[:20].tolist())
+    assert places(notes.search(notes.encoder.encode_queries(queries), k=20, exact=True)) == places(hits)
+    assert notes.search(["rome"], k=3).items == notes.search("rome", k=3).items
+    assert len({hit.id for hit in notes.search(queries, k=9, per_record=1)}) == 9
+    for mode in ("lexical", "hybrid"):
+        assert len(notes.search(queries, k=5, mode=mode)) == 5  # type: ignore[arg-type]  # one of the names
+
+
+def test_unlike_takes_a_direction_out(notes: vicinal.Collection) -> None:
+    """The scores are cosines with the question less its part along what is not meant."""
+    encoder = notes.encoder
+    query, negative = np.asarray(encoder.encode_queries(["cat sat"])), np.asarray(encoder.encode_queries(["XJ-4821"]))
+    moved = query - (query @ negative.T) * negative
+    moved /= np.linalg.norm(moved)
+    hits = notes.search("cat sat", unlike="XJ-4821", mode="dense", k=5, exact=True)
+    own = encoder.encode_documents([hit.text for hit in hits])
+    assert [hit.score for hit in hits] == pytest.approx((np.asarray(own) @ moved[0]).tolist(), abs=1e-5)
+    assert len(notes.search("cat sat", unlike=["XJ-4821", "rome"], k=5)) == 5
+    with pytest.raises(RangeError, match="Nothing is left"):
+        notes.search("cat sat", unlike="cat sat")
+    with pytest.raises(UnsupportedError, match="lexical"):
+        notes.search("cat", unlike="dog", mode="lexical")
+    with pytest.raises(RangeError):
+        notes.search("cat", unlike=" ")
+
+
+def test_records_like_these(notes: vicinal.Collection) -> None:
+    """By one id, by the mean of several, less what others have; those that were named are no answers."""
+    own = notes.encoder.encode_documents([text_of(7)])
+    by_vector = notes.search(own, k=6, per_record=1, exact=True)
+    assert by_vector[0].score == pytest.approx(1)
+    hits = notes.recommend("07", k=5, exact=True)
+    assert "07" not in [hit.id for hit in hits]
+    assert [hit.id for hit in by_vector if hit.id != "07"][:4] == [hit.id for hit in hits][:4]
+    several = notes.recommend(["01", "02"], unlike=["04"], k=10, where={"group": 1}, exact=True)
+    assert {hit.fields["group"] for hit in several} == {1}
+    assert not {"01", "02", "04"} & {hit.id for hit in several}
+    units = np.asarray(notes.encoder.encode_documents([text_of(1), text_of(2), text_of(4)]))
+    middle = units[:2].mean(axis=0)
+    left = middle - (middle @ units[2]) * units[2]
+    left /= np.linalg.norm(left)
+    best = notes.encoder.encode_documents([several[0].text])
+    assert several[0].score == pytest.approx(float(np.asarray(best)[0] @ left), abs=1e-5)
+    with pytest.raises(RecordNotFoundError, match="nobody"):
+        notes.recommend(["01", "nobody"])
+    with pytest.raises(InputError, match="at least one"):
+        notes.recommend([])
+    with pytest.raises(RangeError, match="Nothing is left"):
+        notes.recommend("01", unlike=["01"])
+
+
+def test_a_space_of_distances_has_no_directions(tmp_path: Path) -> None:
+    """There the mean of examples is asked, and ``unlike`` and backgrounds are refused."""
+    with vicinal.open(tmp_path / "db") as db:
+        made = db.collection("points", model=_Distances())
+        made.add([{"id": "a", "text": "one"}, {"id": "b", "text": "one two three"}, {"id": "c", "text": "one two"}])
+        made.add([{"id": "far", "text": "1 2 3 4 5 6 7 8 9"}])
+        assert [hit.id for hit in made.recommend(["a", "b"])] == ["c", "far"]
+        with pytest.raises(UnsupportedError):
+            made.recommend("a", unlike="b")
+        with pytest.raises(UnsupportedError):
+            made.background()
+
+
+def test_facets_count_records(notes: vicinal.Collection) -> None:
+    """Records, not chunks; of those that a filter lets through; as of now."""
+    counted = notes.facets("group", k=2)["group"]
+    assert [(one.value, one.count) for one in counted.values] == [(0, 20), (1, 20)]
+    assert (counted.others, counted.missing, counted.records) == (21, 0, 61)
+    assert notes.facets("group", where={"group": 9})["group"].values[0].count == 1
+    assert notes.facets("colour")["colour"].missing == 61
+    ranged = notes.facets(bounds={"group": [(None, 2), (2, None)]})["group"]
+    assert [one.count for one in ranged.ranges] == [40, 21]
+    notes.delete(["long"])
+    notes.update({"00": {"group": 7}})
+    after = notes.facets("group")["group"]
+    assert {one.value: one.count for one in after.values} == {0: 19, 1: 20, 2: 20, 7: 1}
+
+
+def test_answers_are_kept_until_something_is_written(notes: vicinal.Collection) -> None:
+    """The same question is answered from memory, with the same hits; a write, a filter or a setting makes it another."""
+    notes.keep_answers()
+    first = notes.search("cat sat", k=3)
+    assert notes.search("cat sat", k=3).items == first.items
+    assert (notes.kept_answers.exact, notes.answers_kept.misses) == (1, 1)
+    for other in ({"k": 4}, {"where": {"group": 1}}, {"mode": "dense"}, {"per_record": 1}, {"highlight": True}):
+        notes.search("cat sat", **{"k": 3, **other})  # type: ignore[arg-type]  # of several kinds
+    assert notes.kept_answers.exact == 1
+    notes.add([{"id": "new", "text": "cat sat"}])
+    assert notes.search("cat sat", k=3)[0].id == "new"
+    notes.delete(["new"])
+    assert "new" not in [hit.id for hit in notes.search("cat sat", k=3)]
+    notes.keep_answers(most_bytes=0)
+    notes.search("cat sat")
+    assert notes.kept_answers.entries == 0
+
+
+def test_near_questions_share_an_answer_but_codes_do_not(notes: vicinal.Collection) -> None:
+    """Other words at the same place are the same question; other digits or signs are another, however near."""
+    notes.keep_answers(least_similarity=0.999)
+    first = notes.search("cat sat")
+    assert notes.search("sat cat").items == first.items
+    assert notes.kept_answers.near == 1
+    notes.search("error XJ-4821")
+    notes.search("error XJ-4812")
+    notes.search("error -XJ 4821")
+    assert notes.kept_answers.near == 1
+
+
+def test_other_spaces_are_refused(notes: vicinal.Collection) -> None:
+    """Pages and several vectors ask for the space as a search does."""
+    other = ToyEncoder(max_tokens=99).encode_queries(["a"])
+    for ask in (notes.search, notes.pages, notes.search_many):
+        with pytest.raises(SpaceMismatchError):
+            ask(other)
