@@ -3,7 +3,8 @@
 python benchmarks/report.py
 
 Most lines become a table of their figures. Contests at equal recall (``ann``, ``store_end_to_end``) become tables of
-contestants, with the drawing that ``ann/plot.py`` made of them, where there is one.
+contestants, with the drawing that ``ann/plot.py`` made of them, where there is one. ``chunking`` writes a line for each
+contestant; those of the same parameters are one table.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ Table = list[list[str]]
 
 
 def newest() -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the last line of each benchmark with each set of parameters."""
+    """Return the last line of each benchmark with each set of parameters; of a contest, with all its contestants."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for path in sorted((ROOT / "benchmarks" / "results").glob("*.jsonl")):
         for line in path.read_text(encoding="utf-8").splitlines():
             one = json.loads(line)
-            found[one["benchmark"], json.dumps(one.get("parameters"), sort_keys=True)] = one
+            key = one["benchmark"], json.dumps(one.get("parameters"), sort_keys=True)
+            if "contestant" in one:
+                others = found.get(key, {}).get("contestants", {})
+                one = {**one, "contestants": {**others, one["contestant"]: one}}
+            found[key] = one
     return found
 
 
@@ -149,12 +154,37 @@ def store_contest(line: dict[str, Any]) -> list[str]:
     return [*said, *table([["", "a write that returned is", "versions"], *durable]), *missing(line)]
 
 
+def cutting_contest(line: dict[str, Any]) -> list[str]:
+    """Return the table of ``chunking``: what was encoded, what was found, and the gain over the default chunker."""
+    names = {
+        "chunks": "chunks", "tokens_encoded": "tokens encoded", "recall": "recall", "precision": "precision",
+        "iou": "IoU", "whole": "whole", "hit_at_1": "in the best 1", "hit_at_5": "5", "hit_at_10": "10",
+        "reciprocal_rank_at_10": "MRR@10", "ndcg_at_10": "nDCG@10", "characters_at_5": "characters",
+    }  # fmt: skip
+    head = ["percent", *names.values(), "gain in recall", "gain in the best 5"]
+    lines = [head]
+    for name, one in line["contestants"].items():
+        gains = one.get("gain_over_default", {})
+        told = [_interval(gains.get(measure)) for measure in ("recall", "hit_at_5")]
+        lines.append([name, *(number(one.get(key), 4) for key in names), *told])
+    return table(lines, RIGHT)
+
+
+def _interval(gain: list[float] | None) -> str:
+    """Return a gain with the ends of its interval."""
+    return f"{gain[0]:+.1f} ({gain[1]:+.1f} to {gain[2]:+.1f})" if gain else NEVER
+
+
 def missing(line: dict[str, Any]) -> list[str]:
     """Return who did not come to the end."""
     return [f"Not run: {name} ({why.splitlines()[0]})." for name, why in line["missing"].items()] + [""]
 
 
-SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {"ann": search_contest, "store_end_to_end": store_contest}
+SECTIONS: dict[str, Callable[[dict[str, Any]], list[str]]] = {
+    "ann": search_contest,
+    "chunking": cutting_contest,
+    "store_end_to_end": store_contest,
+}
 
 
 def section(line: dict[str, Any]) -> str:

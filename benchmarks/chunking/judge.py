@@ -4,27 +4,48 @@ Two sets. ``chunking_eval`` is the one of Smith and Troynikov, "Evaluating chunk
 2024): five corpora, 472 questions, references by character. ``covidqa_part`` is part of COVID-QA (Möller et al. 2020):
 98 articles in full, 1,380 questions with the span of the answer; the first line of an article is its title.
 
-All documents of a set are one collection, and each question gets its k nearest chunks by cosine, as in the report.
-Figures are in characters, with the report's formulas: what chunks of other documents hold counts as retrieved and
-wrong, and a character that two chunks hold is retrieved twice for precision and intersection over union, once for recall.
+All documents of a set are one collection. Recall, precision and intersection over union are those of the report, in
+characters of the five nearest: what chunks of other documents hold counts as retrieved and wrong, and a character that
+two chunks hold is retrieved twice for precision and intersection over union, once for recall. Beside them stand the
+figures of ranking, where a chunk is relevant that holds an answer whole: a cutting that tears an answer has none.
 """
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import json
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 import record
-from vicinal.types import Chunk, Document
+from vicinal.types import Document
 
 NEAREST = 5
+"""Of which the characters are counted."""
+RANKED = 10
+"""How deep the ranking is looked at."""
+MEASURES = (
+    "recall",
+    "precision",
+    "iou",
+    "whole",
+    "hit_at_1",
+    "hit_at_5",
+    "hit_at_10",
+    "reciprocal_rank_at_10",
+    "ndcg_at_10",
+    "characters",
+)
+
+Place = tuple[str, int, int]
+"""What is handed out: the document, and the span of it."""
+Table = dict[str, NDArray[np.float64]]
+"""For each measure its value (Q,) for every question."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +55,11 @@ class Question:
     text: str
     document: str
     spans: tuple[tuple[int, int], ...]
+
+    def is_answered(self, place: Place) -> bool:
+        """Return whether a place holds one of the answers whole."""
+        document, low, high = place
+        return document == self.document and any(low <= start and end <= high for start, end in self.spans)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,80 +120,31 @@ def _span(answer: dict[str, Any]) -> tuple[int, int]:
 TASKS = {"chunking_eval": chunking_eval, "covidqa_part": covidqa_part}
 
 
-class Vectors:
-    """An encoder that makes the vector of a text once: what it made lies in a folder, by the digest of the text."""
-
-    def __init__(self, encoder: Any, folder: Path | None) -> None:
-        self.encoder = encoder
-        self.path = folder / f"{encoder.space.id.replace('/', '-')}.npz" if folder else None
-        self.rows: dict[bytes, np.ndarray] = {}
-        if self.path and self.path.exists():
-            with np.load(self.path) as file:
-                keys = [bytes(key) for key in file["keys"]]
-                self.rows = dict(zip(keys, file["rows"], strict=True))
-
-    def of_documents(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the vectors of chunks, float32 (N, D)."""
-        return self._of(texts, "d", self.encoder.encode_documents)
-
-    def of_queries(self, texts: Sequence[str]) -> np.ndarray:
-        """Return the vectors of questions, float32 (N, D)."""
-        return self._of(texts, "q", self.encoder.encode_queries)
-
-    def _of(self, texts: Sequence[str], side: str, encode: Any) -> np.ndarray:
-        keys = [hashlib.blake2b(f"{side}{text}".encode(), digest_size=16).digest() for text in texts]
-        new = {key: text for key, text in zip(keys, texts, strict=True) if key not in self.rows}
-        if new:
-            self.rows |= dict(zip(new, np.asarray(encode(list(new.values()))), strict=True))
-            self._save()
-        return np.stack([self.rows[key] for key in keys])
-
-    def _save(self) -> None:
-        if self.path:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            keys = np.array([list(key) for key in self.rows], dtype=np.uint8)
-            np.savez(self.path, keys=keys, rows=np.stack(list(self.rows.values())))
-
-
-def judged(
-    task: Task,
-    owners: Sequence[str],
-    chunks: Sequence[Chunk],
-    vectors: np.ndarray,
-    asked: np.ndarray,
-    *,
-    parents: Sequence[tuple[int, int]] | None = None,
-) -> dict[str, float]:
-    """Return the means over the questions of one way to cut, in percent.
+def judged(task: Task, found: Sequence[Sequence[Place]], every: Sequence[Place]) -> Table:
+    """Return every measure of every question.
 
     Parameters
     ----------
     task : Task
         The set.
-    owners, chunks, vectors
-        For each chunk its document's id, the chunk, its vector.
-    asked : float32 array of shape (Q, D)
-        The questions' vectors.
-    parents : sequence of (start, end), optional
-        What is handed out in the place of each chunk; the same parent once.
+    found : sequence of sequences of (document, start, end)
+        What each question is handed, best first, no place twice; what is behind the tenth does not count.
+    every : sequence of (document, start, end)
+        All places that could have been handed out: who holds an answer decides what the best order would be.
     """
-    spans = list(parents) if parents is not None else [(one.start, one.end) for one in chunks]
-    order = np.argsort(-(asked @ vectors.T), axis=1, kind="stable")
-    measured = []
-    for question, row in zip(task.questions, order, strict=True):
-        found = dict.fromkeys((owners[number], *spans[number]) for number in row[: NEAREST * 8])
-        measured.append(overlaps(question, list(found)[:NEAREST]))
-    table = np.array(measured)
-    names = ("recall", "precision", "iou", "whole", "characters")
-    means = dict(zip(names, table.mean(axis=0).tolist(), strict=True))
-    return {
-        **{name: round(100 * means[name], 2) for name in names[:4]},
-        "recall_deviation": round(100 * float(table[:, 0].std()), 1),
-        "characters_at_5": round(means["characters"]),
-    }
+    held: dict[str, list[Place]] = defaultdict(list)
+    for place in dict.fromkeys(every):
+        held[place[0]].append(place)
+    rows = [
+        (*overlaps(question, places[:NEAREST]), *ranks(question, places[:RANKED], held[question.document]))
+        for question, places in zip(task.questions, found, strict=True)
+    ]
+    columns = np.array(rows, dtype=np.float64).T
+    names = ("recall", "precision", "iou", "whole", "characters", *MEASURES[4:9])
+    return dict(zip(names, columns, strict=True))
 
 
-def overlaps(question: Question, found: Sequence[tuple[str, int, int]]) -> tuple[float, float, float, float, float]:
+def overlaps(question: Question, found: Sequence[Place]) -> tuple[float, float, float, float, float]:
     """Return recall, precision, intersection over union, whether the answer is whole, and the characters retrieved."""
     wanted = {place for start, end in question.spans for place in range(start, end)}
     held = [range(start, end) for document, start, end in found if document == question.document]
@@ -175,8 +152,25 @@ def overlaps(question: Question, found: Sequence[tuple[str, int, int]]) -> tuple
     retrieved = sum(end - start for _, start, end in found)
     return (
         hit / len(wanted),
-        hit / retrieved,
+        hit / retrieved if retrieved else 0.0,
         hit / (retrieved + len(wanted) - hit),
         float(hit == len(wanted)),
         float(retrieved),
+    )
+
+
+def ranks(
+    question: Question, found: Sequence[Place], held: Sequence[Place]
+) -> tuple[float, float, float, float, float]:
+    """Return whether an answer is whole in the first 1, 5 and 10, the reciprocal rank of that place, and nDCG at 10."""
+    gains = [question.is_answered(place) for place in found]
+    first = gains.index(True) + 1 if any(gains) else 0
+    discounts = 1 / np.log2(np.arange(2, RANKED + 2))
+    best = discounts[: sum(map(question.is_answered, held))].sum()
+    return (
+        float(first == 1),
+        float(0 < first <= NEAREST),
+        float(first > 0),
+        1 / first if first else 0.0,
+        float(discounts[: len(gains)][gains].sum() / best) if first else 0.0,
     )

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vicinal.chunk.outline import BLOCK, Outline
-from vicinal.chunk.sentence import sentence_ends, sentence_start
+from vicinal.chunk.sentence import last_sentence_end, sentence_start
 
 SPACE = re.compile(r"\s*")
 GAP = re.compile(r"\s")
@@ -38,26 +38,27 @@ class Sizes:
     target: int
     overlap: int
     version: int = 2
+    filled: bool = field(init=False)
+    """Whether chunks are filled, not ended early at what is whole."""
+    full: int = field(init=False)
+    """How many tokens are enough for a chunk to end."""
 
-    @property
-    def filled(self) -> bool:
-        """Whether chunks are filled, not ended early at what is whole."""
-        return self.version > 1 and self.overlap * FILLED >= self.target
-
-    @property
-    def full(self) -> int:
-        """How many tokens are enough for a chunk to end."""
-        return self.target * 9 // 10 if self.filled else self.target // FULL
+    def __post_init__(self) -> None:
+        """Work out what every step asks for."""
+        filled = self.version > 1 and self.overlap * FILLED >= self.target
+        object.__setattr__(self, "filled", filled)
+        object.__setattr__(self, "full", self.target * 9 // 10 if filled else self.target // FULL)
 
 
 class Ruler:
     """A text with its tokens: where they begin, and how many stand before a place."""
 
-    __slots__ = ("count", "starts", "text")
+    __slots__ = ("count", "read", "starts", "text")
 
     def __init__(self, text: str, starts: NDArray[np.int64]) -> None:
         self.text = text
         self.starts = starts
+        self.read = starts.data  # from which one number comes faster than from an array
         self.count = len(starts)
 
     def before(self, place: int) -> int:
@@ -66,7 +67,7 @@ class Ruler:
 
     def place(self, token: int) -> int:
         """Return where a token begins; the text's end after the last."""
-        return int(self.starts[token]) if token < self.count else len(self.text)
+        return self.read[token] if token < self.count else len(self.text)
 
 
 def cut(text: str, outline: Outline, starts: NDArray[np.int64], sizes: Sizes, *, prose: bool) -> list[tuple[int, int]]:
@@ -101,7 +102,7 @@ def cut(text: str, outline: Outline, starts: NDArray[np.int64], sizes: Sizes, *,
         piece = text[at:end]
         body = piece.strip()
         if body:
-            start = at + len(piece) - len(piece.lstrip())
+            start = at + (len(piece) - len(piece.lstrip()) if piece[0].isspace() else 0)
             spans.append((start, start + len(body)))
         at = following
     return spans
@@ -171,7 +172,8 @@ def _step(ruler: Ruler, pieces: _Pieces, at: int, sizes: Sizes, *, prose: bool) 
     if after_space and after_space.end() >= limit:
         return end, (end if whole else limit)
     if sizes.version > 1 and not (number is not None and pieces.kept[number]):
-        return end, _repeated(ruler, at, end, sizes.overlap)
+        last = ruler.before(end) if number is None else pieces.tokens[number]
+        return end, _repeated(ruler, at, end, sizes.overlap, first=first, last=last)
     if whole:
         return end, end
     return end, _overlapped(ruler, at, end, pieces.begin(end, at), sizes.overlap)
@@ -182,14 +184,14 @@ def _best_place(pieces: _Pieces, at: int, first: int, sizes: Sizes) -> int | Non
 
     It may end where it is full enough, or earlier when the piece that follows fits whole into the next.
     """
-    low = max(bisect_left(pieces.tokens, first + sizes.target // LEAST), bisect_right(pieces.places, at))
-    high = bisect_right(pieces.tokens, first + sizes.target)
-    full = first + sizes.full
+    tokens, ranks, target = pieces.tokens, pieces.ranks, sizes.target
+    low = max(bisect_left(tokens, first + target // LEAST), bisect_right(pieces.places, at))
+    high = bisect_right(tokens, first + target)
+    full, filled = first + sizes.full, sizes.filled
     best = None
     for number in range(low, high):
-        kept = pieces.kept[number] or not sizes.filled
-        clean = pieces.tokens[number] >= full or (kept and pieces.size(number) <= sizes.target)
-        if clean and (best is None or pieces.ranks[number] <= pieces.ranks[best]):
+        clean = tokens[number] >= full or ((pieces.kept[number] or not filled) and pieces.size(number) <= target)
+        if clean and (best is None or ranks[number] <= ranks[best]):
             best = number
     return best
 
@@ -201,16 +203,18 @@ def _finer_place(ruler: Ruler, at: int, first: int, sizes: Sizes, *, prose: bool
     low = max(ruler.place(first + sizes.full), at + 1, high - LINE_SCAN_CHARS)
     if high <= low:
         return max(high, at + 1)
-    for end in (_sentence(text, low, high) if prose else 0, text.rfind("\n", low, high) + 1, _word(text, low, high)):
-        if end > low:
-            return end
-    return high
+    end = _sentence(text, low, high) if prose else 0
+    if end <= low:
+        end = text.rfind("\n", low, high) + 1
+    if end <= low:
+        end = _word(text, low, high)
+    return end if end > low else high
 
 
 def _sentence(text: str, low: int, high: int) -> int:
     """Return the last end of a sentence in (low, high], or 0; it is mostly near the end."""
     near = high - (high - low) // 4
-    return max(sentence_ends(text, near, high), default=0) or max(sentence_ends(text, low, near), default=0)
+    return last_sentence_end(text, near, high) or last_sentence_end(text, low, near)
 
 
 def _word(text: str, low: int, high: int) -> int:
@@ -232,14 +236,15 @@ def _overlapped(ruler: Ruler, at: int, end: int, begin: int, overlap: int) -> in
     return place if at < place < end else end
 
 
-def _repeated(ruler: Ruler, at: int, end: int, overlap: int) -> int:
+def _repeated(ruler: Ruler, at: int, end: int, overlap: int, *, first: int, last: int) -> int:
     """Return where the next chunk begins: at the first sentence within the last ``overlap`` tokens before ``end``.
 
     A sentence that begins only in the second half of them repeats too little: then after a stop of any kind or at a
-    line that is in the first half, else at a word. No more than 2/3 of a chunk is repeated.
+    line that is in the first half, else at a word. No more than 2/3 of a chunk is repeated. ``first`` and ``last`` are
+    the tokens before ``at`` and before ``end``.
     """
-    text, last = ruler.text, ruler.before(end)
-    repeated = min(overlap, (last - ruler.before(at)) * 2 // 3)
+    text = ruler.text
+    repeated = min(overlap, (last - first) * 2 // 3)
     low = max(ruler.place(last - repeated), at + 1, end - LINE_SCAN_CHARS)
     if not repeated or low >= end:
         return end

@@ -12,6 +12,8 @@ WIDE = "。！？｡"
 NEW_LINE = re.compile(r"[ \t]*(?:[-*+•–][ \t]|\(?[0-9]{1,3}[.)][ \t]|[A-Za-z][.)][ \t]|#|>|\||```|~~~|\r?\n)")
 HEADING = re.compile(r"[ \t]*#{1,6}[ \t]")
 SPACE = re.compile(r"\s*")
+FOLLOWING = re.compile(r"\s+(\S?)")
+"""White space, and the first character behind it."""
 WORD_CHARS = 24
 """How far back the word before a full stop is looked for."""
 LOOK_BACK_CHARS = 16
@@ -62,13 +64,17 @@ def sentence_ends(text: str, low: int, high: int) -> Iterator[int]:
     """Give the places in (low, high] after which a new sentence begins, ascending."""
     for found in STOP.finditer(text, low, high):
         at, end = found.span()
-        stop = text[at]
-        if stop == "\n":
-            ends = _line_ends(text, at)
-        else:
-            ends = stop in WIDE or (text[end : end + 1].isspace() and _stop_ends(text, at, end))
-        if ends:
+        if _ends(text, at, end):
             yield end
+
+
+def last_sentence_end(text: str, low: int, high: int) -> int:
+    """Return the last place in (low, high] after which a new sentence begins, or 0."""
+    for found in reversed([*STOP.finditer(text, low, high)]):
+        at, end = found.span()
+        if _ends(text, at, end):
+            return end
+    return 0
 
 
 def sentence_start(text: str, low: int, high: int) -> int | None:
@@ -81,20 +87,24 @@ def sentence_start(text: str, low: int, high: int) -> int | None:
     return None
 
 
+def _ends(text: str, at: int, end: int) -> bool:
+    """Return whether the stop or line feed at ``at``, with what closes behind it until ``end``, ends a sentence."""
+    stop = text[at]
+    if stop == "\n":
+        return _line_ends(text, at)
+    if stop in WIDE:
+        return True
+    following = FOLLOWING.match(text, end)
+    if following is None or following[1].islower():
+        return False
+    return not (stop == "." and _goes_on(text, at, following[1]))
+
+
 def _line_ends(text: str, at: int) -> bool:
     """Return whether a line feed ends a sentence: before a blank line or an item, or after a heading."""
     if NEW_LINE.match(text, at + 1):
         return True
     return bool(HEADING.match(text, text.rfind("\n", 0, at) + 1, at))
-
-
-def _stop_ends(text: str, at: int, end: int) -> bool:
-    """Return whether a stop before white space ends a sentence."""
-    space = SPACE.match(text, end)
-    following = text[space.end() : space.end() + 1] if space else ""
-    if following.islower():
-        return False
-    return not (text[at] == "." and _goes_on(text, at, following))
 
 
 def _goes_on(text: str, at: int, following: str) -> bool:

@@ -1,8 +1,11 @@
 """Sentences: where they end, and that nothing is lost."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vicinal.chunk import sentences
+from vicinal.chunk.sentence import last_sentence_end, sentence_ends
 
 
 @pytest.mark.parametrize(
@@ -26,3 +29,9 @@ from vicinal.chunk import sentences
 def test_sentences_end_where_a_reader_ends_them(text, expected):
     """Stops, abbreviations, initials, decimals, items, headings, blank lines and ideographic stops are told apart."""
     assert [text[start:end] for start, end in sentences(text)] == expected
+
+
+@given(text=st.text(alphabet="aB 1.!?…。」\"'\n\t#-", max_size=60), low=st.integers(0, 60), length=st.integers(0, 60))
+def test_the_last_end_is_the_largest_of_all_ends(text, low, length):
+    """Looked for from behind, the same place is found as by going through all of them; 0 for none."""
+    assert last_sentence_end(text, low, low + length) == max(sentence_ends(text, low, low + length), default=0)
