@@ -44,6 +44,20 @@ def share(value: object, name: str) -> float:
     DtypeError, RangeError
         It is no number, or outside of them.
     """
+    number = real_number(value, name)
+    if not 0 <= number <= 1:
+        raise RangeError(f"{name} must be from 0 to 1, got {number}.", expected="0 to 1", got=number, where=name)
+    return number
+
+
+def real_number(value: object, name: str) -> float:
+    """Return a number, infinity and NaN among them.
+
+    Raises
+    ------
+    DtypeError, RangeError
+        It is no number, or beyond what 64 bits hold.
+    """
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         raise DtypeError(
             f"{name} must be a number, got {type(value).__name__}.",
@@ -51,13 +65,13 @@ def share(value: object, name: str) -> float:
             got=type(value).__name__,
             where=name,
         )
-    number = float(value)
-    if not 0 <= number <= 1:
-        raise RangeError(f"{name} must be from 0 to 1, got {value}.", expected="0 to 1", got=value, where=name)
-    return number
+    try:
+        return float(value)
+    except OverflowError:
+        raise RangeError(f"{name} is beyond 64 bits.", expected="float64", where=name) from None
 
 
-def one_of(value: str, name: str, allowed: Sequence[str]) -> str:
+def one_of(value: object, name: str, allowed: Sequence[str]) -> str:
     """Return the value if it is one of the allowed names.
 
     Raises
@@ -65,10 +79,11 @@ def one_of(value: str, name: str, allowed: Sequence[str]) -> str:
     UnknownNameError
         It is none of them; the message lists them.
     """
-    if value not in allowed:
+    if not isinstance(value, str) or value not in allowed:
         listed = ", ".join(allowed)
+        got = value[:60] if isinstance(value, str) else type(value).__name__
         raise UnknownNameError(
-            f"{name} must be one of {listed}, got {value!r}.", expected=listed, got=value, where=name
+            f"{name} must be one of {listed}, got {value!r:.60}.", expected=listed, got=got, where=name
         )
     return value
 

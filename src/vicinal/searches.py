@@ -367,8 +367,16 @@ class Searches(Opened):
         InputError
             The filter, k or a range is wrong.
         """
+        if bounds is not None and not isinstance(bounds, Mapping):
+            raise DtypeError(
+                f"bounds must be a mapping of fields to lists of (low, high), got {type(bounds).__name__}.",
+                expected="mapping",
+                got=type(bounds).__name__,
+                where="bounds",
+            )
         condition = None if where is None else compile_filter(where)
-        return facets_of(self._store, self.name, names, condition, k=k, ranges=bounds or {})
+        named = texts_list(list(names), "names")
+        return facets_of(self._store, self.name, named, condition, k=k, ranges=bounds or {})
 
     def background(self, *, samples: int = 200, seed: int = 0, progress: Progress | None = None) -> Background:
         """Return how questions score against chunks that do not answer them, measured on this collection.

@@ -273,7 +273,7 @@ def test_answers_are_kept_until_something_is_written(notes: vicinal.Collection) 
     notes.keep_answers()
     first = notes.search("cat sat", k=3)
     assert notes.search("cat sat", k=3).items == first.items
-    assert (notes.kept_answers.exact, notes.answers_kept.misses) == (1, 1)
+    assert (notes.kept_answers.exact, notes.kept_answers.misses) == (1, 1)
     for other in ({"k": 4}, {"where": {"group": 1}}, {"mode": "dense"}, {"per_record": 1}, {"highlight": True}):
         notes.search("cat sat", **{"k": 3, **other})  # type: ignore[arg-type]  # of several kinds
     assert notes.kept_answers.exact == 1

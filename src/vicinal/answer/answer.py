@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from vicinal._arrays import whole_number
+from vicinal._arrays import real_number, whole_number
 from vicinal.answer.chat import Chat, connect
 from vicinal.answer.cited import Citation, Cited, citations_of
 from vicinal.answer.context import MOST_BUDGET, Context, Lookup, Source, pack
@@ -125,7 +125,7 @@ def answer(  # noqa: PLR0913 - each says what is asked for, and all but the firs
     """
     question = checked_question(question)
     budget_tokens = whole_number(budget_tokens, "budget_tokens", low=1, high=MOST_BUDGET)
-    if least_score is not None and math.isnan(least_score):
+    if least_score is not None and math.isnan(real_number(least_score, "least_score")):
         raise NonFiniteError("least_score must be a number, got NaN.", expected="a number", where="least_score")
     chat, trouble = _chat_of(endpoint, model)
     complete = hits.complete if isinstance(hits, Hits) else True

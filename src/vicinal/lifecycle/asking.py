@@ -5,10 +5,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from vicinal.errors import IndexBehindWarning, StoreError
+from vicinal.errors import DtypeError, IndexBehindWarning, StoreError
 from vicinal.lifecycle.derived import derived_of
 from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.ranking import Asking, Ranking, Stored
@@ -195,6 +196,8 @@ def delete_where(store: Store, name: str, condition: Filter) -> int:
         store.snapshot() as before,
     ):  # nobody else writes: it is what the transaction sees
         lane = before.lane(name)
+        if not lane.rows:
+            return 0
         view = store.view(before, lane)
         bits = view.alive & condition.bits(derived_of(store, lane).columns(before, lane, view))
         return transaction.delete_rows(transaction.lane(name), rows_of(bits).tolist())
@@ -221,4 +224,17 @@ def facets_of(
     if condition is not None:
         bits = bits & condition.bits(columns)
     found: dict[str, Facet | RangeFacet] = {one: facet(columns, one, bits, k=k) for one in names}
-    return found | {one: range_facet(columns, one, bits, of) for one, of in ranges.items()}
+    return found | {one: range_facet(columns, one, bits, _pairs(of, one)) for one, of in ranges.items()}
+
+
+def _pairs(value: Any, name: str) -> list[tuple[float | None, float | None]]:  # noqa: ANN401 - checked here
+    """Return bounds as pairs."""
+    listed = list(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else [value]
+    if any(not isinstance(one, Sequence) or isinstance(one, str | bytes) or len(one) != 2 for one in listed):  # noqa: PLR2004 - a pair
+        raise DtypeError(
+            f"The bounds of {name!r} must be a list of (low, high).",
+            expected="list of (low, high)",
+            got=type(value).__name__,
+            where="bounds",
+        )
+    return [(one[0], one[1]) for one in listed]

@@ -56,11 +56,11 @@ def by_name(
     if is_repo(name) or _is_folder(name):
         return CrossEncoder(name, threads=threads)
     raise UnknownNameError(
-        f"No reranker is called {name!r}; known: {KNOWN}.", expected=KNOWN, got=name, where="reranker"
+        f"No reranker is called {name!r:.60}; known: {KNOWN}.", expected=KNOWN, got=name[:60], where="reranker"
     )
 
 
 def _is_folder(name: str) -> bool:
-    with suppress(RuntimeError):  # no user of that name, so it is no folder of one
+    with suppress(RuntimeError, OSError):  # no user of that name, or one too long, so it is no folder
         return name != "" and "\0" not in name and Path(name).expanduser().is_dir()
     return False

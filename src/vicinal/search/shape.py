@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vicinal._arrays import share, whole_number
-from vicinal.errors import DtypeError, NonFiniteError, RangeError, ShapeError
+from vicinal._arrays import real_number, share, whole_number
+from vicinal.errors import NonFiniteError, RangeError, ShapeError
 from vicinal.search.diverse import distinct, mmr
 from vicinal.types import Floats
 
@@ -75,15 +75,7 @@ class Shape:
             )
         if self.diversity is not None:
             share(self.diversity, "diversity")
-        least = self.least_score
-        if least is not None and (isinstance(least, bool) or not isinstance(least, int | float | np.floating)):
-            raise DtypeError(
-                f"least_score must be a number, got {type(least).__name__}.",
-                expected="float",
-                got=type(least).__name__,
-                where="least_score",
-            )
-        if least is not None and math.isnan(least):
+        if self.least_score is not None and math.isnan(real_number(self.least_score, "least_score")):
             raise NonFiniteError("least_score must be a number, got NaN.", expected="a number", where="least_score")
 
     @property

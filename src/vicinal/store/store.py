@@ -110,7 +110,7 @@ class Store:
     Use ``Store.open``; close it, or let it be closed at the end of the program.
     """
 
-    can = frozenset({"delete", "filter", "mmap", "upsert"})
+    can = frozenset({"compact", "delete", "feed", "filter", "mmap", "read_only", "snapshot", "upsert"})
 
     def __init__(self, folder: Path, *, read_only: bool) -> None:
         self.folder = folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -161,6 +162,7 @@ class Transaction(GroupWriter):
             raise ShapeError(
                 f"{spans} chunks came with {len(vectors)} vectors.", expected=spans, got=len(vectors), where="vectors"
             )
+        _require_distinct(records)
         if replace_existing and lane.records:
             lane = self._remove(lane, list(self._numbers(lane, [record.id for record in records]).values()))
         with self._appending(lane, np.asarray(vectors)):
@@ -190,7 +192,7 @@ class Transaction(GroupWriter):
         except sqlite3.IntegrityError:
             run.execute("ROLLBACK TO ids")
             numbers = self._numbers(lane, [record.id for record in records])
-            first = min(numbers, default=None)  # none: two of the records have the same id
+            first = min(numbers)
             raise AlreadyExistsError(
                 f"{len(numbers)} of the ids are already stored, {first!r} first; use upsert to replace.",
                 got=first,
@@ -329,3 +331,11 @@ class Transaction(GroupWriter):
         old = [path for path, dropped_at in self.dropped() if dropped_at < moment]
         self._connection.executemany("DELETE FROM dropped WHERE number = ?", [(int(path.stem),) for path in old])
         return old
+
+
+def _require_distinct(records: Sequence[NewRecord]) -> None:
+    """Refuse records of which two have the same id, before anything is written."""
+    ids = [record.id for record in records]
+    if len(set(ids)) < len(ids):
+        twice = next(one for one, count in Counter(ids).items() if count > 1)
+        raise AlreadyExistsError(f"Two of the records have the id {twice!r}; ids are unique.", got=twice, where=twice)
