@@ -35,7 +35,7 @@ _HOMES = {
 
 For type checkers the same stands in ``__init__.pyi``; a test holds the two together.
 """
-_MODULES = ("errors", "identity", "models", "replica", "snapshots", "testing", "train")
+_MODULES = ("errors", "evaluate", "identity", "models", "replica", "snapshots", "testing", "train")
 """Modules that are public as such."""
 
 __all__ = [  # noqa: PLE0604 - the names of the table above

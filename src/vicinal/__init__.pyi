@@ -1,4 +1,5 @@
 from vicinal import errors as errors
+from vicinal import evaluate as evaluate
 from vicinal import identity as identity
 from vicinal import models as models
 from vicinal import replica as replica

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vicinal import encode
-from vicinal._arrays import is_encodable, one_of, whole_number
+from vicinal._arrays import one_of, whole_number
 from vicinal.errors import (
     DtypeError,
     InputError,
@@ -26,9 +26,10 @@ from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.records import changes_of, checked_id, documents_of
 from vicinal.search import compile_filter
-from vicinal.searches import MAX_K, Searches
+from vicinal.searches import MAX_K
 from vicinal.space import Encoder, Space, Vectors, mapping_of
 from vicinal.transfer import batches_of, take_in
+from vicinal.trials import Trials
 from vicinal.types import (
     Chunk,
     Document,
@@ -42,7 +43,7 @@ from vicinal.types import (
 PROJECTIONS = ("pca", "rotation", "common")
 
 
-class Collection(Searches):
+class Collection(Trials):
     """A named set of records, each with its text, its fields, and the vectors of its chunks in one space.
 
     Made by ``Database.collection``. Safe for many threads; writes are one at a time.
@@ -62,20 +63,6 @@ class Collection(Searches):
         with self._store.write() as transaction:
             transaction.put_setting(recall_setting(self._number), repr(checked))
         self.recall = checked
-
-    def __len__(self) -> int:
-        """Return how many records there are."""
-        with self._store.snapshot() as snapshot:
-            return snapshot.lane(self.name).records
-
-    def __contains__(self, record_id: object) -> bool:
-        """Return whether a record of that id is stored."""
-        with self._store.snapshot() as snapshot:
-            return (
-                isinstance(record_id, str)
-                and is_encodable(record_id)
-                and snapshot.has(snapshot.lane(self.name), record_id)
-            )
 
     def __repr__(self) -> str:
         """Tell name and space."""
@@ -247,11 +234,6 @@ class Collection(Searches):
                 f"Collection {self.name!r} has no record {wanted!r}.", got=wanted, where=self.name
             )
         return found
-
-    def ids(self) -> Iterator[str]:
-        """Return the ids of all records as of now, sorted."""
-        with self._store.snapshot() as snapshot:
-            return iter(list(snapshot.ids(snapshot.lane(self.name))))
 
     def sync(
         self,

@@ -9,13 +9,13 @@ from typing import Any, Self
 
 from vicinal import encode
 from vicinal._arrays import one_of
-from vicinal.chunk import Chunker
 from vicinal.collection import Collection
 from vicinal.config import database_path
 from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
 from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import WHOLE, canary, projection_of
 from vicinal.lifecycle.derived import forget, stop_upkeep
+from vicinal.lifecycle.ingest import chunker_for
 from vicinal.lifecycle.records import checked_id
 from vicinal.lifecycle.snapshots import Taken, take
 from vicinal.space import Encoder, Space
@@ -68,11 +68,6 @@ def find(start: str | Path = ".") -> Path:
     raise DatabaseNotFoundError(
         f"There is no {FOLDER_NAME} in {here} or above it. Make one with: vicinal index PATH", where=str(here)
     )
-
-
-def _chunker(encoder: Encoder) -> Chunker:
-    """Return the chunker whose chunks fit the window beside special tokens and prompt."""
-    return Chunker.for_window(encoder.max_tokens, reserved=int(encoder.count_tokens([""])[0]))
 
 
 class Database:
@@ -211,7 +206,7 @@ class Database:
                 got=space.overflow,
                 where=name,
             )
-        chunker = _chunker(encoder).id if space.overflow == "chunk" else WHOLE
+        chunker = chunker_for(encoder).id if space.overflow == "chunk" else WHOLE
         probes = canary.settle(self._store, encoder, collection=name)
         with self._store.write() as transaction:
             made = name not in transaction.collection_names()  # another process may have been faster

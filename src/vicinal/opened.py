@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
 from vicinal import encode
+from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
 from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError
 from vicinal.lifecycle import WHOLE, canary, projection_of
@@ -111,3 +113,22 @@ class Opened:
     def chunker(self) -> Chunker | None:
         """What cuts documents up, or None where each document is one chunk."""
         return None if self._chunker_id == WHOLE else Chunker.from_id(self._chunker_id)
+
+    def __len__(self) -> int:
+        """Return how many records there are."""
+        with self._store.snapshot() as snapshot:
+            return snapshot.lane(self.name).records
+
+    def __contains__(self, record_id: object) -> bool:
+        """Return whether a record of that id is stored."""
+        with self._store.snapshot() as snapshot:
+            return (
+                isinstance(record_id, str)
+                and is_encodable(record_id)
+                and snapshot.has(snapshot.lane(self.name), record_id)
+            )
+
+    def ids(self) -> Iterator[str]:
+        """Return the ids of all records as of now, sorted."""
+        with self._store.snapshot() as snapshot:
+            return iter(list(snapshot.ids(snapshot.lane(self.name))))

@@ -14,13 +14,18 @@ import typer
 from vicinal import __version__
 from vicinal.cli import (
     ask,
+    benchmark,
+    compare,
     demo,
     distill,
     edit,
+    evaluate,
     exchange,
     explain,
+    frontier,
     index,
     info,
+    judge,
     maintain,
     models,
     project,
@@ -50,6 +55,11 @@ app.command("facets")(search.facets)
 app.command("get")(search.get)
 app.command("ask")(ask.ask)
 app.command("explain")(explain.explain)
+app.command("evaluate")(evaluate.evaluate)
+app.command("compare")(compare.compare)
+app.command("judge")(judge.judge)
+app.command("frontier")(frontier.frontier)
+app.command("benchmark")(benchmark.benchmark)
 app.command("delete")(edit.delete)
 app.command("update")(edit.update)
 app.command("info")(info.info)

@@ -51,6 +51,11 @@ def cut_up(documents: Sequence[Document], encoder: Encoder, chunker: Chunker | N
     return chunker.split_all(documents, encoder.token_spans)
 
 
+def chunker_for(encoder: Encoder) -> Chunker:
+    """Return the chunker whose chunks fit the window beside special tokens and prompt."""
+    return Chunker.for_window(encoder.max_tokens, reserved=int(encoder.count_tokens([""])[0]))
+
+
 def new_record(
     document: Document, spans: tuple[tuple[int, int], ...], *, chunker: str, origin: str = "", cut_chunks: int = 0
 ) -> NewRecord:

@@ -47,7 +47,7 @@ def fit(store: Store, collection: str, *, dim: int, kind: str, seed: int) -> Pro
                 where="dim",
             )
         chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), FITTED_ROWS)).astype(np.int64)]
-        vectors = Vectors(_gathered(view, chosen), lane.space)
+        vectors = Vectors(gathered(view, chosen), lane.space)
         return _fit_common(vectors, dim) if kind == "common" else fit_pca(vectors, dim)
 
 
@@ -96,15 +96,17 @@ def project_collection(
         transaction.put_projection(projection.digest, projection.to_bytes())
         transaction.put_canary(encoder.space, probes)
         ids = list(transaction.ids(lane))
-        for start, records, rows in _batches(transaction, lane, ids):
-            vectors = apply(projection, Vectors(_gathered(view, rows), lane.space))
+        for start, records, rows in batches_of_records(transaction, lane, ids):
+            vectors = apply(projection, Vectors(gathered(view, rows), lane.space))
             made = transaction.put(made, records, vectors, replace_existing=False)
             if progress is not None:
                 progress(start + len(records), len(ids))
     return made.space
 
 
-def _batches(snapshot: Snapshot, lane: Lane, ids: Sequence[str]) -> Iterator[tuple[int, list[NewRecord], list[int]]]:
+def batches_of_records(
+    snapshot: Snapshot, lane: Lane, ids: Sequence[str]
+) -> Iterator[tuple[int, list[NewRecord], list[int]]]:
     """Go through the records of a lane as they would be written again, with the rows of their chunks."""
     for start in range(0, len(ids), RECORDS_AT_ONCE):
         part = ids[start : start + RECORDS_AT_ONCE]
@@ -132,7 +134,7 @@ def _batches(snapshot: Snapshot, lane: Lane, ids: Sequence[str]) -> Iterator[tup
         yield start, records, rows
 
 
-def _gathered(view: LaneView, rows: Sequence[int] | Rows) -> Floats:
+def gathered(view: LaneView, rows: Sequence[int] | Rows) -> Floats:
     """Return the vectors at rows, copied out of the mapped parts: float32 (N, D)."""
     wanted = np.asarray(rows, dtype=np.int64)
     dim = view.parts[0][1].shape[1] if view.parts else 0

@@ -1,0 +1,209 @@
+"""The records of a collection in another form: another model, chunker, dimension or precision, in a store of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from vicinal.chunk import Chunker
+from vicinal.encode import apply, name_of, project, projections_of
+from vicinal.errors import RangeError
+from vicinal.lifecycle import canary
+from vicinal.lifecycle.ingest import WHOLE, cut_up, prepare
+from vicinal.lifecycle.project import batches_of_records, fit, gathered
+from vicinal.read.formats import format_of
+from vicinal.space import Encoder, Space, Vectors
+from vicinal.store import Lane, NewRecord, Snapshot, Store
+from vicinal.types import Document, Floats, Progress, Record
+
+BITS = {"float32": 32.0, "float16": 16.0, "int8": 8.0, "4bit": 4.0, "1bit": 1.0}
+"""Bits of a component."""
+SCALE_BYTES = 4
+"""What a vector of int8 or 4-bit numbers takes beside them."""
+
+Part = tuple[list[NewRecord], Vectors]
+
+
+def reencoded(
+    source: Store,
+    name: str,
+    target: Store,
+    made: str,
+    *,
+    encoder: Encoder,
+    chunker: Chunker | None,
+    progress: Progress | None = None,
+) -> None:
+    """Write the records of a collection cut by a chunker and encoded by an encoder, as a new collection.
+
+    Parameters
+    ----------
+    source : Store
+        That of the collection ``name``.
+    target : Store
+        In which the collection ``made`` is created.
+    encoder : Encoder
+    chunker : Chunker, optional
+        None: each record is one chunk.
+    progress : callable, optional
+        Called with (records done, records).
+
+    Notes
+    -----
+    What a record's text is (Markdown, Python) is not stored with it, and told by the suffix of its source.
+    Cost: one encoding of each chunk that the encoder's cache does not have.
+    """
+    with source.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+        said = WHOLE if chunker is None else chunker.id
+
+        def parts() -> Iterator[Part]:
+            for records in _records(snapshot, lane):
+                documents = [_document(record) for record in records]
+                chunks = cut_up(documents, encoder, chunker)
+                found = prepare(
+                    documents, chunks, encoder=encoder, chunker=said, origins=[""] * len(documents), progress=None
+                )
+                yield list(found.records), found.vectors
+
+        _write(target, made, parts(), encoder=encoder, chunker=said, total=lane.records, progress=progress)
+
+
+def projected(
+    source: Store, name: str, target: Store, made: str, *, encoder: Encoder, dim: int, progress: Progress | None = None
+) -> Encoder:
+    """Write a collection's records with their vectors on its own first principal directions; return the encoder.
+
+    Raises
+    ------
+    RangeError
+        ``dim`` is beyond the space's, or there are too few vectors to fit it on.
+    """
+    if dim > encoder.space.dim:
+        raise RangeError(
+            f"dim must be 1 to {encoder.space.dim} for {name_of(encoder) or 'this encoder'}, got {dim}.",
+            expected=f"1 to {encoder.space.dim}",
+            got=dim,
+            where="dim",
+        )
+    projection = fit(source, name, dim=dim, kind="pca", seed=0)
+    behind = project(encoder, projection)
+    _changed(source, name, target, made, lambda vectors: apply(projection, vectors), behind, progress)
+    return behind
+
+
+def rounded(
+    source: Store,
+    name: str,
+    target: Store,
+    made: str,
+    *,
+    encoder: Encoder,
+    precision: str,
+    progress: Progress | None = None,
+) -> None:
+    """Write a collection's records with the vectors that a precision leaves of theirs."""
+    _changed(
+        source,
+        name,
+        target,
+        made,
+        lambda vectors: Vectors(as_kept(np.asarray(vectors), precision), vectors.space),
+        encoder,
+        progress,
+    )
+
+
+def as_kept(vectors: Floats, precision: str) -> Floats:
+    """Return vectors as they are after they were kept in a precision.
+
+    Parameters
+    ----------
+    vectors : float32 array of shape (N, D)
+    precision : str
+        ``int8`` and ``4bit``: whole numbers to ±127 and ±7 and one scale a vector; ``1bit``: signs, and the mean of the
+        amounts; ``float16``; ``float32``.
+
+    Notes
+    -----
+    Scores with them are those of such a storage without rescoring, whatever kernel works them out.
+    """
+    array = np.asarray(vectors, dtype=np.float32)
+    if precision == "float16":
+        return array.astype(np.float16).astype(np.float32)
+    if precision in {"int8", "4bit"}:
+        most = 127 if precision == "int8" else 7
+        scale = np.abs(array).max(axis=1, keepdims=True, initial=0) / most
+        return np.asarray(np.rint(array / np.where(scale > 0, scale, 1)) * scale, dtype=np.float32)
+    if precision == "1bit":
+        amount = np.abs(array).mean(axis=1, keepdims=True)
+        return np.asarray(np.where(array >= 0, amount, -amount), dtype=np.float32)
+    return array
+
+
+def bytes_of_vector(dim: int, precision: str) -> float:
+    """Return what a vector takes in a precision."""
+    scaled = precision in {"int8", "4bit", "1bit"}
+    return dim * BITS[precision] / 8 + SCALE_BYTES * scaled
+
+
+def _changed(
+    source: Store,
+    name: str,
+    target: Store,
+    made: str,
+    change: Callable[[Vectors], Vectors],
+    encoder: Encoder,
+    progress: Progress | None,
+) -> None:
+    """Write a collection's records with the same chunks and changed vectors."""
+    with source.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+        view = source.view(snapshot, lane)
+        ids = list(snapshot.ids(lane))
+        parts = (
+            (records, change(Vectors(gathered(view, rows), lane.space)))
+            for _, records, rows in batches_of_records(snapshot, lane, ids)
+        )
+        _write(target, made, parts, encoder=encoder, chunker=lane.chunker, total=len(ids), progress=progress)
+
+
+def _write(
+    store: Store,
+    made: str,
+    parts: Iterator[Part],
+    *,
+    encoder: Encoder,
+    chunker: str,
+    total: int,
+    progress: Progress | None,
+) -> None:
+    """Make a collection of parts, each in a commit."""
+    space: Space = encoder.space
+    probes = canary.settle(store, encoder, collection=made)
+    with store.write() as transaction:
+        transaction.create_collection(made, model=name_of(encoder), space=space, chunker=chunker)
+        transaction.put_canary(space, probes)
+        for projection in projections_of(encoder):
+            transaction.put_projection(projection.digest, projection.to_bytes())
+    done = 0
+    for records, vectors in parts:
+        with store.write() as transaction:
+            transaction.put(transaction.lane(made), records, vectors, replace_existing=False)
+        done += len(records)
+        if progress is not None:
+            progress(done, total)
+
+
+def _records(snapshot: Snapshot, lane: Lane) -> Iterator[list[Record]]:
+    """Go through the records of a lane, some hundred at a time."""
+    ids = list(snapshot.ids(lane))
+    for start in range(0, len(ids), 500):
+        yield [one.record for one in snapshot.chunks_of(lane, ids[start : start + 500]).values()]
+
+
+def _document(record: Record) -> Document:
+    known = format_of(record.source) if record.source else None
+    form = "text" if known is None else known.form
+    return Document(id=record.id, text=record.text, source=record.source, form=form, fields=record.fields)
