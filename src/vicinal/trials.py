@@ -25,7 +25,7 @@ from vicinal.evaluate.judgements import Judged, read_judged
 from vicinal.evaluate.searcher import Answered
 from vicinal.evaluate.unlabelled import known_items
 from vicinal.lifecycle import WHOLE
-from vicinal.lifecycle.derived import stop_upkeep
+from vicinal.lifecycle.derived import derived_of, stop_upkeep
 from vicinal.lifecycle.ingest import chunker_for
 from vicinal.lifecycle.project import gathered
 from vicinal.lifecycle.variant import bytes_of_vector, projected, reencoded, rounded
@@ -38,6 +38,8 @@ from vicinal.types import Document, Floats, Overflow, Progress, Where
 Asked = Judged | str | Path
 ROWS_AT_ONCE = 4096
 RECORDS_AT_ONCE = 500
+ROWS_WITHOUT_INDEX = 20_000
+"""Of so many a comparison builds no index: every vector is compared in about a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +376,7 @@ class Trials(Searches):
         if key not in bench.made:
             made = f"{len(bench.made)}"
             encoder = make(made)
+            _settle(bench.store, made)
             bench.made[key] = type(self)(bench.store, made, base=self._base, encoder=encoder, proven=True)
         found = bench.made[key]
         assert isinstance(found, type(self))  # noqa: S101 - our own invariant: it was made there
@@ -441,6 +444,16 @@ class _StoredRows:
                 stored = snapshot.chunks_of(lane, ids[start : start + RECORDS_AT_ONCE])
                 found |= {row: one.record.id for one in stored.values() for row in one.rows}
         return [found[row] for row in sorted(found)]
+
+
+def _settle(store: Store, name: str) -> None:
+    """Make a collection ready to be timed: indexed where that pays, and with nothing that runs in the background."""
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+    derived = derived_of(store, lane)
+    if lane.rows > ROWS_WITHOUT_INDEX:
+        derived.upkeep(compact=False)
+    derived.stop()
 
 
 @contextmanager

@@ -178,8 +178,11 @@ def _listed(values: object, name: str) -> Sequence[Any]:
     )
 
 
-def multiplied(lists: dict[str, list[Any]], *, name: str = "") -> list[Setting]:
-    """Return each combination of lists of fields once: see ``matrix``; names begin with ``name``, if there is one."""
+def multiplied(lists: dict[str, list[Any]], *, name: str = "", told: Sequence[str] = ("mode",)) -> list[Setting]:
+    """Return each combination of lists of fields once: see ``matrix``.
+
+    Names begin with ``name``; without one they say the fields that vary, and those in ``told``.
+    """
     used = {name: values for name, values in lists.items() if values}
     count = math.prod(len(values) for values in used.values())
     if count > MOST_SETTINGS * 10:
@@ -194,8 +197,8 @@ def multiplied(lists: dict[str, list[Any]], *, name: str = "") -> list[Setting]:
     varying = [field for field in FIELDS if len({one.get(field) for one in unique}) > 1]
     if name:
         return [replace(one, name=" ".join([name, *_words(one, varying)])) for one in unique]
-    told = [field for field in FIELDS if field in varying or (field == "mode" and "mode" in used)]
-    return [replace(one, name=label_of(one, told)) for one in unique]
+    said = [field for field in FIELDS if field in varying or (field in told and field in used)]
+    return [replace(one, name=label_of(one, said)) for one in unique]
 
 
 def meaningful(setting: Setting) -> Setting:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +71,8 @@ def read_settings(path: Path | str) -> list[Setting]:
         raise InputError("Write [[setting]] with two brackets: each is one of several.", where="setting")
     for place, one in enumerate(each, 1):
         told = f"[[setting]] {place}"
-        found += _made({**defaults, **_table(one, told)}, told)
+        own = _table(one, told)
+        found += _made({**defaults, **own}, told, named_by=tuple(own))
     if not found:
         raise InputError(f"{path.name} holds no setting: add [matrix] or [[setting]].", where=path.name)
     return list(named(list(dict.fromkeys(found))))
@@ -109,7 +110,7 @@ def _require_known(found: Mapping[str, Any], known: tuple[str, ...], told: str) 
             )
 
 
-def _made(table: dict[str, Any], told: str) -> list[Setting]:
+def _made(table: dict[str, Any], told: str, named_by: Sequence[str] = ("mode",)) -> list[Setting]:
     """Return the settings of a table; what a value's error says begins with where it stands."""
     name = table.pop("name", "")
     lists = {key: value if isinstance(value, list) else [value] for key, value in table.items()}
@@ -117,7 +118,7 @@ def _made(table: dict[str, Any], told: str) -> list[Setting]:
         for key, values in lists.items():
             _require_values(key, values)
         _ = Setting(name=name)
-        return multiplied(lists, name=name)
+        return multiplied(lists, name=name, told=named_by)
     except VicinalError as error:
         raise type(error)(
             f"{told}: {error.message}", expected=error.expected, got=error.got, where=f"{told} {error.where or ''}"

@@ -188,3 +188,14 @@ def test_any_text_gives_settings_or_an_error_of_ours(tmp_path_factory, text):
     path.write_text(text, encoding="utf-8", errors="replace")
     with contextlib.suppress(VicinalError):
         assert read_settings(path)
+
+
+def test_settings_of_a_file_are_named_by_what_they_say(tmp_path) -> None:
+    """Two that differ in a field that only one of them sets have two names, with the defaults of all left out."""
+    path = tmp_path / "s.toml"
+    path.write_text(
+        '[defaults]\nmodel = "minilm"\n[[setting]]\nmode = "hybrid"\n[[setting]]\nmode = "hybrid"\nfusion = "rrf"\n'
+        '[[setting]]\nmode = "dense"\ndim = 128\n',
+        encoding="utf-8",
+    )
+    assert [one.name for one in read_settings(path)] == ["hybrid", "hybrid rrf", "dense 128d"]
