@@ -15,7 +15,7 @@ from typing import Any, Self, cast
 import numpy as np
 
 from vicinal import encode
-from vicinal._arrays import texts_list
+from vicinal._arrays import one_of, texts_list
 from vicinal.chunk import Chunker
 from vicinal.errors import ConflictError, InputError
 from vicinal.evaluate.comparison import Comparison, Setting, compare
@@ -28,8 +28,10 @@ from vicinal.lifecycle import WHOLE
 from vicinal.lifecycle.derived import derived_of, stop_upkeep
 from vicinal.lifecycle.ingest import chunker_for
 from vicinal.lifecycle.project import gathered
+from vicinal.lifecycle.question import FUSION
 from vicinal.lifecycle.variant import bytes_of_vector, projected, reencoded, rounded
-from vicinal.search.hybrid import Fusion, Mode
+from vicinal.search.fuse import Ranked, TunedWeight, tuned_weight
+from vicinal.search.hybrid import FUSIONS, WEIGHTS, Fusion, Mode
 from vicinal.searches import RerankerLike, Searches
 from vicinal.space import Encoder
 from vicinal.store import Store, rows_of
@@ -268,6 +270,68 @@ class Trials(Searches):
             progress=progress,
             **labels,
         )
+
+    def tune(
+        self,
+        judged: Asked,
+        *,
+        fusion: Fusion = FUSION,
+        k: int = 100,
+        where: Where | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> TunedWeight:
+        """Return the weight of meaning in ``hybrid`` that is best on half of judged queries, measured on the other half.
+
+        Parameters
+        ----------
+        judged : Judged, or path
+            As ``evaluate``.
+        fusion : {"convex", "dbsf", "min_max", "rrf"}
+            What the weight is for: give both to ``search``.
+        k : int, 1 <= k
+            Documents of each side.
+        where
+            As ``search``.
+        seed : int, 0 <= seed
+            Which half is held out.
+        progress : callable, optional
+            Called with (queries asked, queries).
+
+        Returns
+        -------
+        TunedWeight
+            Look at ``held_out`` beside ``held_out_default``: the gain on queries that the weight was not chosen on.
+
+        Raises
+        ------
+        RangeError
+            Fewer than two queries have a relevant document that is stored.
+        """
+        one_of(fusion, "fusion", tuple(FUSIONS))
+        asked = _read(judged)
+        names = self._names(asked)
+        numbers: dict[str, int] = {}
+        lists: list[tuple[Ranked, Ranked]] = []
+        gains: list[dict[int, float]] = []
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+        each = 1 if lane.rows > lane.records else None
+        for done, (query, text) in enumerate(asked.queries.items(), 1):
+            sides = [self.search(text, k=k, mode=mode, where=where, per_record=each) for mode in ("dense", "lexical")]
+            ranked = [
+                (
+                    np.array([numbers.setdefault(names.get(hit.id, hit.id), len(numbers)) for hit in side], np.int64),
+                    np.array([hit.score for hit in side]),
+                )
+                for side in sides
+            ]
+            lists.append((ranked[0], ranked[1]))
+            grades = asked.qrels.get(query, {})
+            gains.append({numbers.setdefault(one, len(numbers)): grade for one, grade in grades.items() if grade > 0})
+            if progress is not None:
+                progress(done, len(asked))
+        return tuned_weight(lists, gains, fusion=FUSIONS[fusion], default=WEIGHTS[fusion], seed=seed)
 
     def known_queries(self, queries: int = 200, *, seed: int = 0, kind: str = "sentence") -> Judged:
         """Return judged queries made of the collection's own records: each asks for the one it was made of.

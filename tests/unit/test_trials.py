@@ -167,6 +167,24 @@ def test_what_a_precision_leaves() -> None:
     ]
 
 
+def test_a_weight_is_tuned_and_confirmed(notes: vicinal.Collection, judged: Judged) -> None:
+    """What is told of the held-out half is what searches with that weight measure there."""
+    for fusion in ("convex", "min_max", "rrf"):
+        found = notes.tune(judged, fusion=fusion, seed=2)  # type: ignore[arg-type]  # one of the names
+        assert found.tuning >= found.tuning_default - 1e-12
+        assert found.tuning_queries + found.held_out_queries == 20
+        queries = (found.tuning * found.tuning_queries + found.held_out * found.held_out_queries) / 20
+        whole = notes.evaluate(
+            judged,
+            k=10,
+            metrics=["ndcg@10"],
+            fusion=fusion,  # type: ignore[arg-type]  # one of the names
+            weight=found.weight,
+            mode="hybrid",
+        )
+        assert whole.mean()["ndcg@10"] == pytest.approx(queries, abs=0.05)  # chunks are fused there, records here
+
+
 def test_known_queries_ask_for_their_records(notes: vicinal.Collection) -> None:
     """As many as are asked for, the same for a seed; a search by words finds them."""
     made = notes.known_queries(25, seed=3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,6 +118,52 @@ def evaluate(
     if unequal:
         errors.print(f"[bold red]A second run gave other numbers:[/] {', '.join(unequal)}", highlight=False)
         raise typer.Exit(UNEQUAL)
+
+
+def tune(
+    queries: Annotated[
+        Path,
+        typer.Option(
+            help="Judged questions: a BEIR or TREC folder, or a CSV, TSV or JSONL file with query and document.",
+            show_default=False,
+        ),
+    ],
+    qrels: Annotated[
+        Path | None, typer.Option(help="The judgements, where they lie apart from the queries.", show_default=False)
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Which judgements of a folder.", show_default="test, or the only one")
+    ] = None,
+    fusion: Annotated[str, typer.Option(help="What the weight is for: convex, dbsf, min_max, rrf.")] = "convex",
+    seed: Annotated[int, typer.Option(help="Which half of the questions is held out.")] = 0,
+    db: DatabaseOption = None,
+    collection: CollectionOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose how much meaning counts in hybrid on half of judged questions, and measure it on the other half."""
+    judged = read_judged(queries, split=split, qrels=qrels)
+    with opened_collection(db, collection) as chosen, progress_bar() as bar:
+        task = bar.add_task("asking", total=len(judged))
+        found = chosen.tune(
+            judged,
+            fusion=fusion,  # type: ignore[arg-type]  # checked there, with an error that lists the names
+            seed=seed,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
+    if as_json:
+        print_json(asdict(found))
+        return
+    table = Table("ndcg@10", "queries", f"weight {found.weight:g}", f"default {found.default:g}", box=None)
+    table.add_row("chosen on", f"{found.tuning_queries}", f"{found.tuning:.4f}", f"{found.tuning_default:.4f}")
+    table.add_row("held out", f"{found.held_out_queries}", f"{found.held_out:.4f}", f"{found.held_out_default:.4f}")
+    console.print(table)
+    gain = found.held_out - found.held_out_default
+    told = f"search with --fusion {fusion} --weight {found.weight:g}" if gain > 0 else "keep the default"
+    console.print(
+        f"On questions that it was not chosen on it gains {gain:+.4f}: {told}. "
+        f"Whether that is more than chance: vicinal compare --mode hybrid --weight {found.default:g},{found.weight:g}",
+        highlight=False,
+    )
 
 
 def _require_one(*, queries: Path | None, known_items: int | None, run_in: Path | None) -> None:

@@ -191,16 +191,17 @@ class TunedWeight:
     """The weight of the first of two lists that served best on labelled queries, and what it gives on others.
 
     ``weight`` is the first list's, ``1 - weight`` the second's. ``tuning`` and ``held_out`` are its mean
-    nDCG@10 (linear gain) on the queries that it was chosen on and on those that it never saw; ``tuning_even`` and
-    ``held_out_even`` are the same for the weight 0.5. ``tuning_queries`` and ``held_out_queries`` say how many, and
+    nDCG@10 (linear gain) on the queries that it was chosen on and on those that it never saw; ``tuning_default`` and
+    ``held_out_default`` are the same for ``default``, the weight that it would have been. ``tuning_queries`` and ``held_out_queries`` say how many, and
     ``unjudged`` how many queries were left out because nothing is relevant to them.
     """
 
     weight: float
+    default: float
     tuning: float
     held_out: float
-    tuning_even: float
-    held_out_even: float
+    tuning_default: float
+    held_out_default: float
     tuning_queries: int
     held_out_queries: int
     unjudged: int
@@ -211,6 +212,7 @@ def tuned_weight(
     judged: Sequence[Mapping[int, float]],
     *,
     fusion: Fusion = min_max,
+    default: float = 0.5,
     seed: int = 0,
 ) -> TunedWeight:
     """Return the weight of the first list that is best on half of the labelled queries, measured on the other half.
@@ -223,13 +225,15 @@ def tuned_weight(
         For each query its relevant rows and their gains; what is not there, or not above 0, is not relevant.
     fusion : callable
         One of this module's.
+    default : float, 0 <= default <= 1
+        What the weight would be without tuning.
     seed : int, 0 <= seed
         Which half is held out.
 
     Returns
     -------
     TunedWeight
-        Of 0, 0.05 … 1 the best; of equally good ones the nearest to 0.5, the smaller of two.
+        Of 0, 0.05 … 1 the best; of equally good ones the nearest to ``default``, the smaller of two.
 
     Raises
     ------
@@ -274,13 +278,14 @@ def tuned_weight(
 
     grid = [step / STEPS for step in range(STEPS + 1)]
     measured = {weight: mean(tuning, weight) for weight in grid}
-    weight = max(grid, key=lambda one: (round(measured[one], 12), -abs(one - 0.5), -one))
+    weight = max(grid, key=lambda one: (round(measured[one], 12), -abs(one - default), -one))
     return TunedWeight(
         weight=weight,
+        default=default,
         tuning=measured[weight],
         held_out=mean(held, weight),
-        tuning_even=measured[0.5],
-        held_out_even=mean(held, 0.5),
+        tuning_default=mean(tuning, default),
+        held_out_default=mean(held, default),
         tuning_queries=len(tuning),
         held_out_queries=len(held),
         unjudged=len(gains) - len(known),

@@ -252,12 +252,12 @@ def test_a_weight_is_tuned_on_one_half_and_measured_on_the_other():
     assert (found.tuning_queries, found.held_out_queries, found.unjudged) == (5, 4, 1)
     # At 0.5 all three rows are equal and come by row, so row 1 is first there too: the nearest to 0.5 of the best.
     assert found.weight == 0.5
-    assert found.held_out == found.held_out_even == found.tuning == found.tuning_even == 1.0
+    assert found.held_out == found.held_out_default == found.tuning == found.tuning_default == 1.0
     worse = tuned_weight([(good, bad)] * 4, [{3: 2.0, 2: 1.0}] * 4)
     even = (1 / 1 * 0 + 1 / math.log2(3) + 2 / math.log2(4)) / (2 + 1 / math.log2(3))
     assert worse.weight == 0.45
     assert worse.held_out == 1.0
-    assert worse.held_out_even == pytest.approx(even)
+    assert worse.held_out_default == pytest.approx(even)
 
 
 def test_of_equally_good_weights_the_middle_is_taken():
