@@ -108,6 +108,7 @@ class Derived:
 
     def words(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
         """Return the keyword index as of a snapshot. Cost: what was written since the last call."""
+        self._words.asked = True
         words = self._words.at(snapshot, lane, view)
         if not self._store.read_only and words.stale(lane.rows):  # who cannot publish need not build
             self._start()
@@ -120,6 +121,7 @@ class Derived:
 
     def words_behind(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> int:
         """Return how many rows the keyword index lacks; upkeep is started where they are many."""
+        self._words.asked = True
         behind = self._words.behind(snapshot, lane, view)
         if behind > AT_ONCE and not self._store.read_only:
             self._start()
@@ -132,9 +134,9 @@ class Derived:
             view = self._store.view(snapshot, lane)
             if self.index(snapshot, lane, view).stale(lane.rows) or _is_sparse(view, lane.rows):
                 return True
-            return self._words.is_due(snapshot, lane, view)
+            return self._words.is_in_use and self._words.is_due(snapshot, lane, view)
 
-    def upkeep(self, *, progress: Progress | None = None, compact: bool = True) -> Upkeep:
+    def upkeep(self, *, progress: Progress | None = None, compact: bool = True, words: bool = True) -> Upkeep:
         """Compact what is sparse, build the indexes anew, measure that of vectors, and save all for the next process.
 
         Parameters
@@ -143,6 +145,8 @@ class Derived:
             Called with (steps done, steps to do) of each stage.
         compact : bool
             Whether files with many dead rows are rewritten.
+        words : bool
+            Whether the keyword index is built where there is none.
 
         Raises
         ------
@@ -153,7 +157,8 @@ class Derived:
         with self._building:
             moved, freed = self._compacted(progress) if compact and not self._store.read_only else (0, 0)
             rows = self._rebuilt(progress)
-            self._rebuild_words(progress)
+            if words or self._words.is_in_use:
+                self._rebuild_words(progress)
         return Upkeep(moved_rows=moved, freed_bytes=freed, indexed_rows=rows, took_s=time.perf_counter() - begun)
 
     def _compacted(self, progress: Progress | None) -> tuple[int, int]:
@@ -211,9 +216,10 @@ class Derived:
         """Keep up, and be silent where that cannot be: exact search answers all the same."""
         with contextlib.suppress(_StoppedError, VicinalError):
             if self._is_adopted():
-                self._rebuild_words(self._background.look)
+                if self._words.is_in_use:
+                    self._rebuild_words(self._background.look)
             else:
-                self.upkeep(progress=self._background.look, compact=self._pays())
+                self.upkeep(progress=self._background.look, compact=self._pays(), words=False)
 
     def _is_adopted(self) -> bool:
         """Return whether another store or process has built what was due, and take it over then."""
@@ -334,6 +340,12 @@ class _KeptWords:
         self._guard = threading.Lock()
         self._index: LexicalIndex | None = None
         self.sequence = -1
+        self.asked = False
+
+    @property
+    def is_in_use(self) -> bool:
+        """Whether words were asked here, or have been before: who asks by vectors alone pays nothing for words."""
+        return self.asked or self._folder.exists()
 
     def at(self, snapshot: Snapshot, lane: Lane, view: LaneView) -> LexicalIndex:
         """Return the index with all rows of a snapshot, and perhaps later ones, which no mask of it lets through."""

@@ -22,7 +22,7 @@ from vicinal.errors import (
     UnknownNameError,
     UnsupportedError,
 )
-from vicinal.lifecycle import asking, ranking
+from vicinal.lifecycle import asking, derived, ranking
 from vicinal.search.dense import Candidate
 from vicinal.search.hybrid import fused
 from vicinal.store import Snapshot
@@ -240,3 +240,23 @@ def test_readers_beside_a_writer_never_miss_a_record(notes: vicinal.Collection) 
         thread.join()
     assert asked[0] > 10
     assert missed[0] == 0
+
+
+def test_who_asks_by_vectors_alone_pays_nothing_for_words(
+    notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The background builds no keyword index before words are asked once; ``compact`` does, since the next may ask them."""
+    monkeypatch.setattr(derived, "WORDS_WAITING", 1)
+    with notes._store.snapshot() as snapshot:
+        lane = snapshot.lane("notes")
+    kept = derived.derived_of(notes._store, lane)
+    folder = notes._store.folder / "index"
+    notes.add([{"id": f"n{number}", "text": f"text {number}"} for number in range(20)])
+    notes.search("text", mode="dense")
+    kept.upkeep(words=False)
+    assert not kept.is_due()
+    assert not list(folder.rglob("words"))
+    kept.upkeep()
+    assert list(folder.rglob("words"))
+    notes.add([{"id": f"m{number}", "text": f"text {number}"} for number in range(60)])
+    assert kept.is_due()  # there is one by now, and it lacks most of the chunks
