@@ -19,7 +19,7 @@ from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import examples
 from vicinal.lifecycle.asking import Found, ask, facets_of
 from vicinal.lifecycle.explanation import Explanation, explain
-from vicinal.lifecycle.question import Question
+from vicinal.lifecycle.question import FUSION, Question
 from vicinal.lifecycle.records import checked_id
 from vicinal.opened import Opened
 from vicinal.rerank import CallableReranker, Reranker, by_name
@@ -159,7 +159,7 @@ class Searches(Opened):
             diversity=diversity,
             least_score=self._least(least_score, most_unrelated, asked.mode),
         )
-        question = replace(asked, shape=shape)
+        question = asked if shape.is_plain else replace(asked, shape=shape)
         if rerank is None:
             return self._remembered(told, question, where, negatives, highlight=highlight)
         if diversity is not None:
@@ -572,24 +572,21 @@ class Searches(Opened):
         negatives: Sequence[str] = (),
     ) -> Question:
         """Return what was asked, checked."""
+        default: Mode = "hybrid" if told.vectors is None else "dense"
+        chosen = default if mode is None else cast("Mode", one_of(mode, "mode", MODES))
+        if chosen != "dense" and told.vectors is not None:
+            _words(told.vectors, chosen)
         question = Question(
             k=whole_number(k, "k", low=1, high=MAX_K),
             condition=None if where is None else compile_filter(where),
             recall=1.0 if exact else checked_recall(self.recall if recall is None else recall),
-            mode="hybrid" if told.vectors is None else "dense",
+            mode=chosen,
             or_dense=mode is None,
+            texts=() if chosen == "dense" else told.texts,
+            fusion=FUSION if fusion is None else cast("Fusion", one_of(fusion, "fusion", tuple(FUSIONS))),
+            weight=None if weight is None else share(weight, "weight"),
             together=told.count > 1,
         )
-        if mode is not None:
-            question = replace(question, mode=cast("Mode", one_of(mode, "mode", MODES)))
-        if fusion is not None:
-            question = replace(question, fusion=cast("Fusion", one_of(fusion, "fusion", tuple(FUSIONS))))
-        if weight is not None:
-            question = replace(question, weight=share(weight, "weight"))
-        if question.mode != "dense":
-            if told.vectors is not None:
-                _words(told.vectors, question.mode)
-            question = replace(question, texts=told.texts)
         if negatives and (question.mode == "lexical" or self.space.metric == "l2"):
             raise UnsupportedError(
                 "unlike takes a direction out of the question's vector, and there is none here: "

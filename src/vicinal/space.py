@@ -129,9 +129,9 @@ class Space:
         SpaceMismatchError
             The spaces differ. The message names every differing field and ``what`` brought the other space.
         """
-        differing = self.diff(other)
-        if not differing:
+        if other is self or other == self:
             return
+        differing = self.diff(other)
         told = "; ".join(
             f"{name}: {_short(mine)} here, {_short(theirs)} there" for name, (mine, theirs) in differing.items()
         )
