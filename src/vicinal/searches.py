@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -157,14 +158,14 @@ class Searches(Opened):
             overlapping=overlapping,
             most_similarity=most_similarity,
             diversity=diversity,
-            least_score=self._least(least_score, most_unrelated, asked.mode),
+            least_score=self._least(least_score, most_unrelated, asked),
         )
         question = asked if shape.is_plain else replace(asked, shape=shape)
         if rerank is None:
             return self._remembered(told, question, where, negatives, highlight=highlight)
         if diversity is not None:
             raise InputError("diversity orders by the first scores, which a reranker replaces; give one of the two.")
-        text = _words(told.texts[0] if len(told.texts) == 1 else query, "hybrid")
+        text = " ".join(told.texts) if told.texts else _words(query, "hybrid")
         reranker = self._reranker(rerank)
         question = replace(question, k=max(question.k, whole_number(candidates, "candidates", low=1, high=MAX_K)))
         begun = time.perf_counter()
@@ -178,6 +179,7 @@ class Searches(Opened):
         *,
         k: int = 10,
         after: str | None = None,
+        depth: int = 1000,
         where: Where | None = None,
         unlike: str | Sequence[str] = (),
         recall: float | None = None,
@@ -200,17 +202,19 @@ class Searches(Opened):
             How many hits a page has.
         after : str, optional
             The ``cursor`` of the page before, to go on in another call or process. None: from the first.
+        depth : int, k <= depth <= 100,000
+            How many places of the ranking the pages are cut from; the same on every page. Each page costs such a search.
 
         Yields
         ------
         Hits
-            ``cursor`` is None on the last. ``hybrid`` fuses the best 1,000 of each side: there the pages end.
+            ``cursor`` is None on the last: all pages together are ``search(k=depth)``.
 
         Raises
         ------
         InputError
-            The cursor is of another question, or something was written since: the pages would repeat or lose hits.
-            ``exact`` searches promise their pages wholly; others may find a better hit late, which is on no page.
+            The cursor is of another question, or something was written to the database since: the pages would repeat or
+            lose hits.
         """
         told, negatives = self._told(query), _listed(unlike, "unlike")
         question = self._question(
@@ -219,8 +223,10 @@ class Searches(Opened):
         shape = Shape(
             per_record=per_record, overlapping=overlapping, most_similarity=most_similarity, least_score=least_score
         )
-        question = replace(question, shape=shape, paged=True, after=None if after is None else cursor_of(after))
-        parameters = {**self._parameters(question, where, negatives), "k": None, "texts": told.texts}
+        depth = whole_number(depth, "depth", low=question.k, high=MAX_K)
+        cursor = None if after is None else cursor_of(after)
+        question = replace(question, shape=shape, paged=True, depth=depth, after=cursor)
+        parameters = {**self._parameters(question, where, negatives), "k": None, "depth": depth, "texts": told.texts}
         if told.vectors is not None:
             parameters["vectors"] = np.asarray(told.vectors).tobytes().hex()
         told = self._encoded(told, question, negatives)
@@ -598,14 +604,14 @@ class Searches(Opened):
             )
         return question
 
-    def _least(self, least_score: float | None, most_unrelated: float | None, mode: Mode) -> float | None:
+    def _least(self, least_score: float | None, most_unrelated: float | None, question: Question) -> float | None:
         """Return the least score that is shown."""
         if most_unrelated is None:
             return least_score
-        if least_score is not None or mode != "dense":
+        if least_score is not None or question.mode != "dense" or question.together:
             raise InputError(
-                "most_unrelated is a threshold for the scores of the mode dense, in place of least_score; "
-                f"the mode is {mode}.",
+                "most_unrelated is a threshold for the scores of one question in the mode dense, in place of least_score; "
+                f"the mode is {question.mode}.",
                 where="most_unrelated",
             )
         return self.background().threshold(share(most_unrelated, "most_unrelated"))
@@ -655,9 +661,10 @@ class Searches(Opened):
             if vector is not None and answers.least_similarity is not None:
                 known = answers.get(binding, text, vector)
         if known is not None:
-            return replace(known.answer, took_ms=(time.perf_counter() - begun) * 1000)
+            return replace(_copied(known.answer), took_ms=(time.perf_counter() - begun) * 1000)
         hits = self._timed(self._answered(told, question, ()), told, begun, highlight=highlight)
-        answers.put(binding, text, vector, hits, byte_count=bytes_of(hits))
+        if hits.score_kind == self._kind(question.mode, question):  # else words were asked and their index was behind
+            answers.put(binding, text, vector, _copied(hits), byte_count=bytes_of(hits))
         return hits
 
     def _parameters(self, question: Question, where: Where | None, negatives: Sequence[str]) -> dict[str, Any]:
@@ -680,8 +687,13 @@ class Searches(Opened):
             hits = replace(hits, items=tuple(self._highlighted(vectors, hits.items)))
         return replace(hits, took_ms=(time.perf_counter() - begun) * 1000)
 
+    def _kind(self, mode: Mode, question: Question) -> str:
+        """Return what the scores of an answer are."""
+        if question.together:
+            return "rrf"
+        return {"dense": self.space.metric, "lexical": "bm25"}.get(mode, question.fusion)
+
     def _hits(self, found: Found, question: Question) -> Hits:
-        kind = {"dense": self.space.metric, "lexical": "bm25"}.get(found.mode, question.fusion)
         return Hits(
             items=tuple(found.items),
             complete=found.complete,
@@ -689,7 +701,7 @@ class Searches(Opened):
             work=found.work,
             space=self.space.id,
             took_ms=0.0,
-            score_kind="rrf" if question.together else kind,
+            score_kind=self._kind(found.mode, question),
             cursor=found.cursor,
         )
 
@@ -725,6 +737,11 @@ def _words(query: object, mode: str) -> str:
     if not query.strip():
         raise RangeError("The query is empty.", where="query")
     return query
+
+
+def _copied(hits: Hits) -> Hits:
+    """Return hits whose fields are nobody else's."""
+    return replace(hits, items=tuple(replace(hit, fields=copy.deepcopy(dict(hit.fields))) for hit in hits))
 
 
 def _filled(texts: Sequence[str], name: str) -> Sequence[str]:

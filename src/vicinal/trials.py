@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Collection as Sized
 from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self, cast
@@ -38,6 +40,9 @@ from vicinal.store import Store, rows_of
 from vicinal.types import Document, Floats, Overflow, Progress, Where
 
 Asked = Judged | str | Path
+BENCH = "vicinal-bench-"
+"""How the folders are called in which other forms of a collection are made."""
+MOST_PROCESS = 1 << 31
 ROWS_AT_ONCE = 4096
 RECORDS_AT_ONCE = 500
 ROWS_WITHOUT_INDEX = 20_000
@@ -362,10 +367,12 @@ class Trials(Searches):
         """Go through the records as documents, as of one commit."""
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
-            for record_id in snapshot.ids(lane):
-                record = snapshot.record(lane, record_id)
-                if record is not None and record.text.strip():
-                    yield Document(id=record.id, text=record.text, source=record.source, fields=record.fields)
+            ids = list(snapshot.ids(lane))
+            for start in range(0, len(ids), RECORDS_AT_ONCE):
+                for found in snapshot.chunks_of(lane, ids[start : start + RECORDS_AT_ONCE]).values():
+                    record = found.record
+                    if record.text.strip():
+                        yield Document(id=record.id, text=record.text, source=record.source, fields=record.fields)
 
     def _searcher(self, judged: Judged, options: Mapping[str, Any], *, precision: str = "float32") -> _Documents:
         """Return what is evaluated: this collection, by the names that the judgements use."""
@@ -520,10 +527,32 @@ def _settle(store: Store, name: str) -> None:
     derived.stop()
 
 
+def _sweep(base: Path) -> None:
+    """Remove what processes have left that were killed: their number is in the folder's name."""
+    for folder in base.glob(f"{BENCH}*"):
+        number = folder.name.removeprefix(BENCH).partition("-")[0]
+        if not number.isdigit() or int(number) >= MOST_PROCESS:
+            continue
+        with suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and not _lives(int(number)):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 @contextmanager
 def _bench(*, progress: Progress | None) -> Iterator[_Bench]:
     """Give a store that is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="vicinal-") as folder:
+    _sweep(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{BENCH}{os.getpid()}-") as folder:
         store = Store.open(Path(folder) / "bench")
         try:
             yield _Bench(store, progress)

@@ -31,7 +31,7 @@ from vicinal.lexical.plain import K1, B, PlainRow, stored_length
 from vicinal.lexical.query import Clause, Leaf, clauses_of
 from vicinal.lexical.scoring import weights_of
 from vicinal.lifecycle import derived
-from vicinal.search.hybrid import POOL, WEIGHTS
+from vicinal.search.hybrid import CODE_WEIGHT, POOL, WEIGHTS
 from vicinal.store import Snapshot
 from vicinal.testing import ToyEncoder
 from vicinal.types import Document, Hit, Hits
@@ -188,9 +188,10 @@ class Model:
                     scores[key] = scores.get(key, 0.0) + part
         return scores
 
-    def hybrid(self, cosines: Mapping[Key, float], worded: Mapping[Key, float]) -> dict[Key, float]:
+    def hybrid(self, query: str, cosines: Mapping[Key, float], worded: Mapping[Key, float]) -> dict[Key, float]:
         """Return the weighted mean of cosine and share of the best BM25."""
-        best, weight = max(worded.values(), default=1.0), WEIGHTS["convex"]
+        names_code = any(any(map(str.isdigit, word)) for word in query.split())  # CODES have digits, WORDS have none
+        best, weight = max(worded.values(), default=1.0), CODE_WEIGHT if names_code else WEIGHTS["convex"]
         return {key: weight * cosine + (1 - weight) * worded.get(key, 0.0) / best for key, cosine in cosines.items()}
 
 
@@ -351,7 +352,7 @@ class World:
             fitting = []
             for counted in self.model.counted:
                 worded = self.model.lexical(counted, chunks, query)
-                both = self.model.hybrid(cosines, worded)
+                both = self.model.hybrid(query, cosines, worded)
                 fault = _fault(hits["lexical"], k, "lexical", worded) or _fault(hits["hybrid"], k, "hybrid", both)
                 if not fault:
                     fitting.append(counted)

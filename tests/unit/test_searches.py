@@ -12,12 +12,15 @@ import pytest
 
 import vicinal
 from vicinal.errors import (
+    IndexBehindWarning,
     InputError,
     RangeError,
     RecordNotFoundError,
     SpaceMismatchError,
     UnsupportedError,
 )
+from vicinal.lifecycle import asking
+from vicinal.lifecycle import ranking as ranking_module
 from vicinal.search.fuse import reciprocal_rank
 from vicinal.space import Space, Vectors
 from vicinal.testing import ToyEncoder
@@ -66,10 +69,56 @@ def test_pages_are_the_ranking(notes: vicinal.Collection, mode, k) -> None:
     """All pages together are one long search, in its order; each hit comes once; the last page has no cursor."""
     pages = list(notes.pages("the weather in rome", k=k, mode=mode, exact=True))
     whole = notes.search("the weather in rome", k=1000, mode=mode, exact=True)
+    deep = max(50, k)
+    assert [one for page in notes.pages("the weather in rome", k=k, mode=mode, depth=deep) for one in places(page)] == (
+        places(notes.search("the weather in rome", k=deep, mode=mode))
+    )
     assert [one for page in pages for one in places(page)] == places(whole)
     assert [len(page) for page in pages[:-1]] == [k] * (len(pages) - 1)
     assert [page.cursor is None for page in pages] == [False] * (len(pages) - 1) + [True]
     assert whole.cursor is None
+
+
+def test_pages_with_many_equal_scores_and_several_queries(tmp_path: Path) -> None:
+    """More ties than are told apart by id, and rankings fused of several: the walk still is the one long search."""
+    with vicinal.open(tmp_path / "many") as db:
+        many = db.collection("many", model=ToyEncoder())
+        many.add(
+            [{"id": f"{(number * 7919) % 900:03}", "text": f"invoice {'abc'[number % 3]}"} for number in range(900)]
+        )
+        for asked, mode in (("invoice", "lexical"), ("invoice", "hybrid"), (["invoice a", "b"], "dense")):
+            walked = [one for page in many.pages(asked, k=70, mode=mode) for one in places(page)]  # type: ignore[arg-type]
+            assert walked == places(many.search(asked, k=1000, mode=mode))  # type: ignore[arg-type]  # one of the names
+            assert len(walked) == len(set(walked)) == 900
+
+
+def test_an_answer_without_words_is_not_kept(notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the keyword index was too far behind to be asked, the next question asks it."""
+    notes.keep_answers()
+    monkeypatch.setattr(asking, "MOST_BEHIND", -1)
+    with pytest.warns(IndexBehindWarning):
+        assert notes.search("XJ-4821").score_kind == "cosine"
+    monkeypatch.setattr(asking, "MOST_BEHIND", 20_000)
+    assert notes.search("XJ-4821").score_kind == "convex"
+    hit = notes.search("XJ-4821")[0]
+    hit.fields["group"] = -1  # type: ignore[index]  # what a caller does with its own copy
+    assert notes.search("XJ-4821")[0].fields["group"] != -1
+    assert notes.kept_answers.exact == 2
+
+
+def test_a_threshold_that_nothing_reaches_ends_the_search(
+    notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a score that is too low nothing is looked at."""
+    asked: list[int] = []
+    ranking = ranking_module.Asking.ranking
+    monkeypatch.setattr(
+        ranking_module.Asking,
+        "ranking",
+        lambda self, vectors, texts, k, first=None: asked.append(k) or ranking(self, vectors, texts, k, first),
+    )
+    assert len(notes.search("cat", mode="dense", least_score=2.0)) == 0
+    assert len(asked) == 1
 
 
 def test_a_cursor_goes_on_in_another_call(notes: vicinal.Collection) -> None:
@@ -171,6 +220,8 @@ def test_thresholds(notes: vicinal.Collection) -> None:
     assert len(hits) < 20
     with pytest.raises(InputError, match="most_unrelated"):
         notes.search("cat", most_unrelated=0.05)
+    with pytest.raises(InputError, match="most_unrelated"):
+        notes.search(["cat", "dog"], mode="dense", most_unrelated=0.05)
     with pytest.raises(InputError, match="most_unrelated"):
         notes.search("cat", mode="dense", most_unrelated=0.05, least_score=0.1)
 

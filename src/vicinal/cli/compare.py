@@ -195,6 +195,9 @@ def show(found: Comparison) -> None:
     if found.standings:
         console.print()
         console.print(table_of(found))
+    for notice in dict.fromkeys(notice for one in found.evaluations.values() for notice in one.notices):
+        errors.print("[yellow]note[/]", end=" ")
+        errors.print(harmless(notice), markup=False, highlight=False, soft_wrap=True)
     for failure in found.failures:
         errors.print(f"[yellow]{escape(harmless(failure.setting.name))}[/]", end=" ")
         errors.print(harmless(failure.message), markup=False, highlight=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,9 +91,10 @@ def evaluate(
 ) -> None:
     """Measure how good the answers are, with intervals, on judged questions or on known items."""
     names = metric or [one for one in DEFAULT_METRICS if int(one.partition("@")[2]) <= k]
-    _require_one(queries=queries, known_items=known_items, run_in=run_in)
     said = {"mode": mode, "fusion": fusion, "weight": weight, "rerank": rerank, "exact": exact or None}
     settings: dict[str, Any] = {name: value for name, value in said.items() if value is not None}
+    searched = [f"--{name}" for name in (*settings, *(["twice"] if twice else []))]
+    _require_one(queries=queries, known_items=known_items, run_in=run_in, searched=searched)
     if run_in is not None and queries is not None:
         judged = read_judged(queries, split=split, qrels=qrels)
         found = evaluate_run(read_run(run_in), judged, metrics=names, seed=seed, described={"run": str(run_in)})
@@ -166,12 +168,19 @@ def tune(
     )
 
 
-def _require_one(*, queries: Path | None, known_items: int | None, run_in: Path | None) -> None:
+def _require_one(
+    *, queries: Path | None, known_items: int | None, run_in: Path | None, searched: Sequence[str]
+) -> None:
     """Refuse a call that does not say what is asked."""
     if (queries is None) == (known_items is None):
         raise InputError("Say what to ask: judged questions by --queries, or --known-items N; one of the two.")
     if run_in is not None and queries is None:
         raise InputError("A run file is scored on judged questions: give --queries.", where="run_in")
+    if run_in is not None and searched:
+        raise InputError(
+            f"With --run-in nothing is searched, so {', '.join(searched)} would say nothing: leave it out.",
+            where="run_in",
+        )
 
 
 def _evaluated(chosen: Collection, judged: Judged, settings: dict[str, Any]) -> Evaluation:

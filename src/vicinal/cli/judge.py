@@ -58,6 +58,10 @@ def judge(
     0 no, 1 touches it, 2 mostly, 3 fully, s skip, u undo, q quit. Every key is on the disk at once; the same command
     goes on. The file is what `vicinal evaluate --queries` reads.
     """
+    if out.suffix.lower() in {".csv", ".json", ".jsonl"}:
+        raise InputError(
+            f"--out is written as TSV, which {out.suffix} is not: call it {out.with_suffix('.tsv').name}.", where="out"
+        )
     texts = read_queries(queries)
     if not texts:
         raise InputError(f"{queries} holds no question.", where=str(queries))

@@ -247,7 +247,7 @@ def show(hits: Hits) -> None:
         )
         console.print(Padding(_passage(hit), (0, 0, 1, 3)))
     if not hits:
-        console.print("Nothing is stored that the filter lets through.")
+        console.print("Nothing was found that the filter and the thresholds let through.")
     errors.print(
         f"[dim]{len(hits)} of {hits.work} compared in {hits.took_ms:.0f} ms, {_how(hits)}[/]",
         highlight=False,

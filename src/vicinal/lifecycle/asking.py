@@ -30,6 +30,8 @@ FIRST_PLACES = 50
 GROWTH = 4
 MOST_PLACES = 100_000
 """Places that are looked at for hits that may be shown."""
+MOST_COMPARED = 2_000
+"""The same where their vectors are compared with one another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,20 +116,25 @@ def _found(asked: Asking, vectors: Vectors | None, texts: Sequence[str], first: 
 
 def _shaped(asked: Asking, vectors: Vectors | None, texts: Sequence[str]) -> Found:
     """Return the hits of one question that are shown; ever more of the ranking is looked at until there are enough."""
-    question, seen = asked.question, 0 if asked.question.after is None else asked.question.after.seen
-    wanted = seen + question.k + question.paged
-    places = max(FIRST_PLACES, GROWTH * wanted)
+    question = asked.question
+    wanted = question.depth if question.paged else question.k
+    most = wanted if question.paged else MOST_COMPARED if question.shape.needs_vectors else MOST_PLACES
+    places = wanted if question.paged else max(FIRST_PLACES, wanted)
     while True:
         ranking = asked.ranking(vectors, texts, places)
-        best = asked.stored.scored(ranking.candidates)
-        best = shaped(best, question.shape, asked.stored.known(), k=wanted)
-        if len(best) >= wanted or ranking.exhausted or places >= MOST_PLACES:
+        every = asked.stored.scored(ranking.candidates)
+        best = shaped(every, question.shape, asked.stored.known(), k=wanted)
+        least = question.shape.least_score
+        is_below = least is not None and bool(every) and every[-1].score < least
+        if len(best) >= wanted or ranking.exhausted or is_below or places >= most:
             break
-        places = min(places * GROWTH, MOST_PLACES)
+        places = min(places * GROWTH, most)
+    if len(best) < wanted and not ranking.exhausted and not is_below:
+        ranking = replace(ranking, complete=False)
     if not question.paged:
         return _told(asked, ranking, best[: question.k], None)
     sequence = asked.stored.snapshot.sequence
-    page = page_of(best, k=question.k, binding=question.binding, sequence=sequence, after=question.after)
+    page = page_of(best[: question.depth], k=question.k, binding=question.binding, sequence=sequence, after=question.after)
     return _told(asked, ranking, page.candidates, None if page.cursor is None else str(page.cursor))
 
 

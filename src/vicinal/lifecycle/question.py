@@ -20,7 +20,7 @@ class Question:
     the weight ``weight`` for vectors (None: that of the fusion). ``or_dense``: vectors alone will do where the keyword index
     is far behind. ``shape`` says what of the ranking is shown; ``together`` that the queries are one question, whose
     rankings are fused by rank. ``apart_from`` names records that are no answers. ``paged``: the hits behind ``after`` are
-    asked for, and where to go on.
+    asked for, and where to go on; they are cut from a ranking of ``depth`` places.
     """
 
     k: int
@@ -35,6 +35,7 @@ class Question:
     together: bool = False
     apart_from: tuple[str, ...] = ()
     paged: bool = False
+    depth: int = 0
     after: Cursor | None = None
     binding: str = ""
 

@@ -13,7 +13,7 @@ from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.question import Question
 from vicinal.search import Candidate, nearest
 from vicinal.search.fuse import reciprocal_rank
-from vicinal.search.hybrid import POOL, WEIGHTS, Matched, fused
+from vicinal.search.hybrid import POOL, Matched, fused, weight_of
 from vicinal.search.shape import Known, Scored
 from vicinal.space import Vectors
 from vicinal.store import Lane, Snapshot, StoredChunk
@@ -21,8 +21,6 @@ from vicinal.types import Bits, Floats, Neighbors, Rank
 
 MOST_TIES = 250
 """Chunks of equal BM25 that are told apart by their ids: a common word can give all chunks one score."""
-PAGED_POOL = 1000
-"""Places of each side that are fused where pages are asked for: their end is the last page's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +182,7 @@ class Asking:
             dense,
             lexical,
             fusion=fusion,
-            weight=WEIGHTS[fusion] if weight is None else weight,
+            weight=weight_of(fusion, text) if weight is None else weight,
             bounded=self.index.space.metric == "cosine",
             places=places,
         )
@@ -198,14 +196,14 @@ class Asking:
             work=sum(int(side.work[0]) for side in (near, worded) if side.work is not None),
             recall_estimate=near.recall_estimate,
             complete=near.complete and worded.complete and exhausted,
-            exhausted=len(chosen) == len(every) and (exhausted or self.question.paged),
+            exhausted=len(chosen) == len(every) and exhausted,
         )
 
     def _places(self, k: int) -> int:
         """How many places each side gives for the best k."""
         if self.question.mode == "dense":
             return k
-        return PAGED_POOL if self.question.paged else max(POOL, k)
+        return max(POOL, k)
 
 
 def _by_rank(each: Sequence[Ranking]) -> Ranking:

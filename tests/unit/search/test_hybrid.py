@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal.search.dense import Candidate
-from vicinal.search.hybrid import FUSIONS, convex, fused
+from vicinal.search.hybrid import CODE_WEIGHT, FUSIONS, WEIGHTS, convex, fused, names_code, weight_of
 
 
 def lists(dense: dict[int, float], lexical: dict[int, float]):
@@ -70,3 +70,37 @@ def test_every_row_once_and_no_worse_for_more(dense, lexical, weight):
         for other in dense.keys() & lexical.keys():
             if dense[row] >= dense[other] and lexical[row] >= lexical[other]:
                 assert score[row] >= score[other] - 1e-9
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "XJ-4821",
+        "E12345",
+        "v1.22.03",
+        "someone@else.org",
+        "10.22.31.4",
+        "getUserName",
+        "12345678",
+        "/srv/x/y_12.log",
+        "IL-6",
+        "a_b",
+        "2.5",
+    ],
+)
+def test_codes_are_told_from_words(word: str):
+    """Alone, in a sentence, in quotes; then words count more in ``convex``, and nowhere else."""
+    for text in (word, f"what does {word} mean?", f'about "{word}".'):
+        assert names_code(text)
+        assert weight_of("convex", text) == CODE_WEIGHT
+        assert weight_of("dbsf", text) == WEIGHTS["dbsf"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "the weather in Rome", "42", "of 100 men", "state-of-the-art", "Don't", "@ / _ \\", "Wo liegt Köln?", "…"],
+)
+def test_words_and_amounts_are_no_codes(text: str):
+    """Names in capitals, short numbers, hyphens and lone signs are prose."""
+    assert not names_code(text)
+    assert weight_of("convex", text) == WEIGHTS["convex"]

@@ -208,7 +208,11 @@ def _tested(reference: NDArray[np.float64], other: NDArray[np.float64], *, tests
     if tests > FEW_TESTS and p_value <= FEW_TESTS * LEVEL / tests:
         # Below this only: a p-value that is replaced where it is small keeps its level, since the new one does.
         p_value = randomization_test(reference, other, draws=DRAWS_PER_TEST * tests, seed=seed)
-    reach = t_quantile(1 - LEVEL / tests / 2, len(difference) - 1) * told.spread / math.sqrt(len(difference))
+    count = len(difference)
+    # So many queries may hold none of a kind that is a share ln(1 / LEVEL) / count of all (the rule of three), and on
+    # such a query a setting may lose everything: no interval is narrower than that, however alike both are on these.
+    unseen = math.log(1 / LEVEL) / count
+    reach = max(t_quantile(1 - LEVEL / tests / 2, count - 1) * told.spread / math.sqrt(count), unseen)
     return Pair(
         reference="",
         other="",
@@ -223,7 +227,7 @@ def _tested(reference: NDArray[np.float64], other: NDArray[np.float64], *, tests
         adjusted=1.0,
         effect_size=told.effect_size,
         spread=told.spread,
-        queries=len(difference),
+        queries=count,
         wins=int(np.count_nonzero(difference > 0)),
         losses=int(np.count_nonzero(difference < 0)),
     )

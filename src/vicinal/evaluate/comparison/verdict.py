@@ -131,6 +131,11 @@ def verdict(  # noqa: PLR0913 - everything that was measured, and nothing else
         return Verdict(
             headline=Statement(kind="nothing", text="No setting could be measured."), reasons=(*failed,), recommended=""
         )
+    if max(one.mean for one in standings) <= 0:
+        text = f"No setting found a relevant document ({metric} 0): are the judged documents those of this collection?"
+        names = [one.name for one in standings]
+        kept = baseline if baseline in names else names[0]
+        return Verdict(headline=Statement(kind="nothing", text=text), reasons=(*failed,), recommended=kept)
     of_baseline = [one for one in pairs if one.role == "baseline"]
     if len(standings) == 1 or not of_baseline:
         text = f"Only {standings[0].name} was measured ({metric} {standings[0].mean:.3f}): there is nothing to compare it with."

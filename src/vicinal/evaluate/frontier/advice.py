@@ -201,8 +201,8 @@ class Frontier:
         return order[: queries // 2], order[queries // 2 :]
 
     def _trials(self, measure: str, queries: int) -> int:
-        """Return how many yes or no a mean is made of; 0 where it is made of something else."""
-        return queries * self.k if measure == "recall" else 0
+        """Return how many yes or no a mean is made of; for nDCG as if each query were one, which errs to the safe side."""
+        return queries * self.k if measure == "recall" else queries
 
     def _candidates(self, chosen: _Lows, wanted: float, *, held: bool) -> Iterator[int]:
         """Go through the options that suffice on the queries that they are chosen on, by bytes."""
@@ -296,9 +296,7 @@ class _Lows:
     def low(self, place: int, level: float) -> float:
         """Return the one-sided bound of an option at a level."""
         low = float(np.quantile(self._drawn[place], level))
-        if not self._trials:
-            return low
-        found = float(np.clip(self._shares[place], 0, 1))
+        found = float(np.clip(self.kept(place), 0, 1))
         return min(low, proportion_low(found, self._trials, 1 - level))
 
     def kept(self, place: int) -> float:

@@ -245,6 +245,12 @@ class _Measuring:
             ]
         )
         judged = ~np.isnan(found).any(axis=0)
+        if judged.any() and not found[0, judged].any():
+            raise InputError(
+                "With full vectors no judged document is among the best of any query: the judgements are of other "
+                "documents, or of other questions.",
+                where="judged",
+            )
         return found[:, judged] if judged.any() else None
 
     def _times(self) -> dict[Storage, tuple[float, bool]]:
