@@ -587,7 +587,7 @@ class Searches(Opened):
             condition=None if where is None else compile_filter(where),
             recall=1.0 if exact else checked_recall(self.recall if recall is None else recall),
             mode=chosen,
-            or_dense=mode is None,
+            or_dense=mode is None and chosen == "hybrid",
             texts=() if chosen == "dense" else told.texts,
             fusion=FUSION if fusion is None else cast("Fusion", one_of(fusion, "fusion", tuple(FUSIONS))),
             weight=None if weight is None else share(weight, "weight"),

@@ -21,6 +21,7 @@ from vicinal.errors import (
 )
 from vicinal.lifecycle import asking
 from vicinal.lifecycle import ranking as ranking_module
+from vicinal.lifecycle.derived import Derived
 from vicinal.search.fuse import reciprocal_rank
 from vicinal.space import Space, Vectors
 from vicinal.testing import ToyEncoder
@@ -355,3 +356,14 @@ def test_other_spaces_are_refused(notes: vicinal.Collection) -> None:
     for ask in (notes.search, notes.pages, notes.search_many):
         with pytest.raises(SpaceMismatchError):
             ask(other)
+
+
+def test_a_vector_never_asks_for_words(notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search by vectors leaves the keyword index alone: it is neither opened nor warned about."""
+    monkeypatch.setattr(asking, "MOST_BEHIND", -1)
+    vectors = notes.encoder.encode_queries(["cat sat", "rome"])
+    assert notes.search(vectors[:1]).score_kind == "cosine"
+    assert len(notes.search_many(vectors)) == 2
+    assert notes.recommend("01").score_kind == "cosine"
+    kept = [one for one in notes._store.kept.values() if isinstance(one, Derived)]
+    assert not any(one._words.asked for one in kept)

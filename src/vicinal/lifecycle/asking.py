@@ -156,7 +156,7 @@ def _asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) ->
     derived = derived_of(store, lane)
     view = store.view(snapshot, lane)
     behind = derived.words_behind(snapshot, lane, view) if question.or_dense else 0
-    if behind > MOST_BEHIND:
+    if question.or_dense and behind > MOST_BEHIND:
         warnings.warn(
             f"The keyword index of {lane.name!r} lacks {behind} chunks, so words were not asked; compact() builds it.",
             IndexBehindWarning,
