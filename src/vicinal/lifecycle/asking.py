@@ -134,7 +134,9 @@ def _shaped(asked: Asking, vectors: Vectors | None, texts: Sequence[str]) -> Fou
     if not question.paged:
         return _told(asked, ranking, best[: question.k], None)
     sequence = asked.stored.snapshot.sequence
-    page = page_of(best[: question.depth], k=question.k, binding=question.binding, sequence=sequence, after=question.after)
+    page = page_of(
+        best[: question.depth], k=question.k, binding=question.binding, sequence=sequence, after=question.after
+    )
     return _told(asked, ranking, page.candidates, None if page.cursor is None else str(page.cursor))
 
 

@@ -109,7 +109,7 @@ def rounded(
         name,
         target,
         made,
-        lambda vectors: Vectors(as_kept(np.asarray(vectors), precision), vectors.space),
+        lambda vectors: Vectors(_in_space(as_kept(np.asarray(vectors), precision), vectors.space), vectors.space),
         encoder,
         progress,
     )
@@ -140,6 +140,14 @@ def as_kept(vectors: Floats, precision: str) -> Floats:
         amount = np.abs(array).mean(axis=1, keepdims=True)
         return np.asarray(np.where(array >= 0, amount, -amount), dtype=np.float32)
     return array
+
+
+def _in_space(vectors: Floats, space: Space) -> Floats:
+    """Return vectors of length 1 where the space has no others: rounding shortens each by another share."""
+    if not space.normalized:
+        return vectors
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.where(lengths > 0, lengths, 1), dtype=np.float32)
 
 
 def bytes_of_vector(dim: int, precision: str) -> float:
