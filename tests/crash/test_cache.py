@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -53,6 +54,7 @@ def killed_run(path: Path, seed: int, count: int, then_s: float) -> None:
         child = os.fork()
         if not child:
             try:
+                gc.disable()  # what the parent's libraries left behind is not this process's to collect
                 os.close(reading)
                 work(path, seed * 10 + number, writing)
             finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import os
 import random
 import warnings
 
@@ -26,10 +25,15 @@ WORDS = ("cat", "Dog", "a", "42", "MAT", "sits,", "on", "7!", "oui", "XYZ", "b-c
 @pytest.fixture(scope="module")
 def mteb(tmp_path_factory):
     """mteb, offline, with its caches in a temporary folder."""
-    os.environ.update(HF_HUB_OFFLINE="1", HF_HOME=str(tmp_path_factory.mktemp("hub")), TQDM_DISABLE="1")
-    with warnings.catch_warnings():
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        for name, value in {
+            "HF_HUB_OFFLINE": "1",
+            "HF_HOME": str(tmp_path_factory.mktemp("hub")),
+            "TQDM_DISABLE": "1",
+        }.items():
+            patch.setenv(name, value)
         warnings.simplefilter("ignore")
-        return pytest.importorskip("mteb")
+        yield pytest.importorskip("mteb")
 
 
 @pytest.fixture(scope="module")
