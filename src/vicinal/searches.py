@@ -110,7 +110,8 @@ class Searches(Opened):
         fusion : {"convex", "dbsf", "min_max", "rrf"}, optional
             How ``hybrid`` makes one list of two. Default: ``convex``, cosine and share of the best BM25.
         weight : float, 0 <= weight <= 1, optional
-            How much meaning counts in ``hybrid``; words have the rest. Default: 0.8 for ``convex``, else 0.5.
+            How much meaning counts in ``hybrid``; words have the rest. Default: 0.8 for ``convex`` (0.6 where the question
+            names a code), else 0.5.
         rerank : str, Reranker or callable, optional
             What puts the best candidates into a better order: ``"late-interaction"``, a cross-encoder's folder or
             ``owner/name``, a provider's model such as ``"cohere:rerank-v3.5"``, or your own ``(query, texts) -> scores``.

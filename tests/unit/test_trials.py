@@ -15,6 +15,7 @@ from vicinal.evaluate.comparison import Setting, matrix
 from vicinal.evaluate.judgements import Judged
 from vicinal.evaluate.metrics import scored
 from vicinal.lifecycle.variant import as_kept, bytes_of_vector
+from vicinal.space import Vectors
 from vicinal.testing import ToyEncoder
 from vicinal.trials import _StoredRows
 
@@ -150,21 +151,22 @@ def test_another_model_is_loaded_by_name(notes: vicinal.Collection, judged: Judg
 
 
 def test_what_a_precision_leaves() -> None:
-    """By hand; a vector of zeros stays; float32 is the vector itself."""
-    line = np.array([[1.0, -0.5, 0.25, 0.0], [0, 0, 0, 0]], dtype=np.float32)
-    assert as_kept(line, "int8")[0] == pytest.approx(np.array([127, -64, 32, 0]) / 127, abs=1e-6)
-    assert as_kept(line, "4bit")[0] == pytest.approx(np.array([7, -3, 2, 0]) / 7, abs=1e-6)
-    assert as_kept(line, "1bit")[0].tolist() == [0.4375, -0.4375, 0.4375, 0.4375]
-    assert as_kept(line, "float16").tolist() == line.tolist()
+    """By hand; a vector of zeros stays; float32 is the vector itself; of signs those of what differs from the mean."""
+    line = np.array([[1.0, -0.5, 0.25, 0.0, 0, 0, 0, 0], [0] * 8], dtype=np.float32)
+    vectors, none = Vectors(line, ToyEncoder().space), np.zeros(8, dtype=np.float32)
+
+    def kept(precision: str, centre: np.ndarray = none) -> np.ndarray:
+        return as_kept(vectors, precision, centre)
+
+    assert kept("int8")[0, :4] == pytest.approx(np.array([127, -64, 32, 0]) / 127, abs=1e-6)
+    assert kept("4bit")[0, :4] == pytest.approx(np.array([7, -3, 2, 0]) / 7, abs=1e-6)
+    assert kept("1bit")[0] == pytest.approx(np.array([0.75, -0.75, *[0.75] * 6]))  # |x|² / |x|₁ = 1.3125 / 1.75
+    assert kept("1bit", line[0])[0] == pytest.approx(line[0])
+    assert kept("float16").tolist() == kept("float32").tolist() == line.tolist()
     for precision in ("float32", "float16", "int8", "4bit", "1bit"):
-        assert not as_kept(line, precision)[1].any()
-    assert [bytes_of_vector(384, one) for one in ("float32", "float16", "int8", "4bit", "1bit")] == [
-        1536,
-        768,
-        388,
-        196,
-        52,
-    ]
+        assert not kept(precision)[1].any()
+    found = [bytes_of_vector(384, one) for one in ("float32", "float16", "int8", "4bit", "1bit")]
+    assert found == [1536, 768, 388, 196, 52]
 
 
 def test_a_weight_is_tuned_and_confirmed(notes: vicinal.Collection, judged: Judged) -> None:

@@ -105,14 +105,18 @@ def pack(
     budget_tokens = whole_number(budget_tokens, "budget_tokens", low=1, high=MOST_BUDGET)
     neighbors = whole_number(neighbors, "neighbors", low=0)
     packing = _Packing(budget_tokens, count_tokens, lookup)
-    left_out = max(len(hits) - MOST_HITS, 0)
+    left_out, cut = max(len(hits) - MOST_HITS, 0), None
     for rank, hit in enumerate(hits[:MOST_HITS]):
         if not hit.text.strip():
             continue
         wide = packing.widened(hit, neighbors)
         fits = packing.take(rank, wide) or (wide.text != hit.text and packing.take(rank, _source(hit)))
-        if not fits and not (rank == 0 and packing.take_part(hit)):
+        if not fits and rank == 0 and packing.take_part(hit):
+            cut = hit
+        elif not fits:
             left_out += 1
+    if cut is not None and not packing.tells_of(cut):
+        left_out += 1
     ordered = sorted(packing.pieces, key=lambda piece: piece.rank)
     return Context(
         sources=tuple(replace(piece.source, number=number) for number, piece in enumerate(ordered, 1)),
@@ -187,6 +191,11 @@ class _Packing:
             else:
                 break
         return best is not None and self.take(0, best)
+
+    def tells_of(self, hit: Hit) -> bool:
+        """Return whether a hit is there wholly, or its piece says that it was cut: another hit may have joined it."""
+        of_record = [piece.source for piece in self.pieces if piece.source.id == hit.id]
+        return any(one.is_cut or (one.start <= hit.start and hit.end <= one.end) for one in of_record)
 
     def widened(self, hit: Hit, neighbors: int) -> Source:
         """Return a hit as a source, with the chunks of its record around it."""

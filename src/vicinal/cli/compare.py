@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from vicinal.cli.judged import KindOption, KnownItemsOption, QrelsOption, QueriesOption, SplitOption, require_one
 from vicinal.cli.output import (
     CollectionOption,
     DatabaseOption,
@@ -39,24 +40,11 @@ SHOWN_METRICS = ("recall@100",)
 
 
 def compare(
-    queries: Annotated[
-        Path | None,
-        typer.Option(
-            help="Judged questions: a BEIR or TREC folder, or a CSV, TSV or JSONL file with query and document.",
-            show_default=False,
-        ),
-    ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(help="The judgements, where they lie apart from the queries.", show_default=False)
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Which judgements of a folder.", show_default="test, or the only one")
-    ] = None,
-    known_items: Annotated[
-        int | None,
-        typer.Option(help="Without judgements: so many questions made of the documents.", show_default=False),
-    ] = None,
-    kind: Annotated[str, typer.Option(help="What they are made of: title, heading, sentence, keywords.")] = "sentence",
+    queries: QueriesOption = None,
+    qrels: QrelsOption = None,
+    split: SplitOption = None,
+    known_items: KnownItemsOption = None,
+    kind: KindOption = "sentence",
     mode: Annotated[
         str | None, typer.Option(help="Of lexical, dense, hybrid, several by commas.", show_default="all three")
     ] = None,
@@ -113,7 +101,7 @@ def compare(
     said: dict[str, Any] = {"metric": metric, "baseline": baseline, "k": k, "seed": seed}
     if allowed_loss is not None:
         said["allowed_loss"] = allowed_loss
-    _require_one(queries, known_items)
+    require_one(queries, known_items)
     read = None if queries is None else read_judged(queries, split=split, qrels=qrels)
     with opened_collection(db, collection) as chosen:
         judged = read or chosen.known_queries(known_items or 0, seed=seed, kind=kind)
@@ -129,12 +117,6 @@ def compare(
             errors.print(f"[dim]The report is {escape(str(written[0]))}[/]", highlight=False, soft_wrap=True)
     if found.failures:
         raise typer.Exit(HOLES)
-
-
-def _require_one(queries: Path | None, known_items: int | None) -> None:
-    """Refuse a call that does not say what is asked."""
-    if (queries is None) == (known_items is None):
-        raise InputError("Say what to ask: judged questions by --queries, or --known-items N; one of the two.")
 
 
 def settings_of(lists: dict[str, str | None], path: Path | None) -> list[Setting]:

@@ -11,6 +11,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from vicinal.cli.judged import (
+    KindOption,
+    KnownItemsOption,
+    NeededQueriesOption,
+    QrelsOption,
+    QueriesOption,
+    SplitOption,
+    require_one,
+)
 from vicinal.cli.output import (
     CollectionOption,
     DatabaseOption,
@@ -23,6 +32,7 @@ from vicinal.cli.output import (
     print_json,
     progress_bar,
 )
+from vicinal.cli.search import FusionOption, ModeOption, WeightOption
 from vicinal.collection import Collection
 from vicinal.errors import InputError
 from vicinal.evaluate.evaluation import DEFAULT_METRICS, Evaluation, evaluate_run
@@ -34,24 +44,11 @@ UNEQUAL = 1
 
 
 def evaluate(
-    queries: Annotated[
-        Path | None,
-        typer.Option(
-            help="Judged questions: a BEIR or TREC folder, or a CSV, TSV or JSONL file with query and document.",
-            show_default=False,
-        ),
-    ] = None,
-    qrels: Annotated[
-        Path | None, typer.Option(help="The judgements, where they lie apart from the queries.", show_default=False)
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Which judgements of a folder.", show_default="test, or the only one")
-    ] = None,
-    known_items: Annotated[
-        int | None,
-        typer.Option(help="Without judgements: so many questions made of the documents.", show_default=False),
-    ] = None,
-    kind: Annotated[str, typer.Option(help="What they are made of: title, heading, sentence, keywords.")] = "sentence",
+    queries: QueriesOption = None,
+    qrels: QrelsOption = None,
+    split: SplitOption = None,
+    known_items: KnownItemsOption = None,
+    kind: KindOption = "sentence",
     metric: Annotated[
         list[str] | None,
         typer.Option(
@@ -60,16 +57,9 @@ def evaluate(
         ),
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many documents are asked for.")] = 100,
-    mode: Annotated[
-        str | None,
-        typer.Option(help="dense: by meaning; lexical: by words; hybrid: by both.", show_default="hybrid"),
-    ] = None,
-    fusion: Annotated[
-        str | None, typer.Option(help="How hybrid fuses both: convex, dbsf, min_max, rrf.", show_default="convex")
-    ] = None,
-    weight: Annotated[
-        float | None, typer.Option(help="How much meaning counts in hybrid, 0 to 1.", show_default="0.8")
-    ] = None,
+    mode: ModeOption = None,
+    fusion: FusionOption = None,
+    weight: WeightOption = None,
     rerank: Annotated[str | None, typer.Option(help="Reorder the best, as in search.", show_default=False)] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
     worst: Annotated[int, typer.Option(help="How many of the worst queries are shown.")] = 5,
@@ -123,19 +113,9 @@ def evaluate(
 
 
 def tune(
-    queries: Annotated[
-        Path,
-        typer.Option(
-            help="Judged questions: a BEIR or TREC folder, or a CSV, TSV or JSONL file with query and document.",
-            show_default=False,
-        ),
-    ],
-    qrels: Annotated[
-        Path | None, typer.Option(help="The judgements, where they lie apart from the queries.", show_default=False)
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="Which judgements of a folder.", show_default="test, or the only one")
-    ] = None,
+    queries: NeededQueriesOption,
+    qrels: QrelsOption = None,
+    split: SplitOption = None,
     fusion: Annotated[str, typer.Option(help="What the weight is for: convex, dbsf, min_max, rrf.")] = "convex",
     seed: Annotated[int, typer.Option(help="Which half of the questions is held out.")] = 0,
     db: DatabaseOption = None,
@@ -172,8 +152,7 @@ def _require_one(
     *, queries: Path | None, known_items: int | None, run_in: Path | None, searched: Sequence[str]
 ) -> None:
     """Refuse a call that does not say what is asked."""
-    if (queries is None) == (known_items is None):
-        raise InputError("Say what to ask: judged questions by --queries, or --known-items N; one of the two.")
+    require_one(queries, known_items)
     if run_in is not None and queries is None:
         raise InputError("A run file is scored on judged questions: give --queries.", where="run_in")
     if run_in is not None and searched:

@@ -37,6 +37,16 @@ WhereOption = Annotated[
         show_default=False,
     ),
 ]
+ModeOption = Annotated[
+    str | None, typer.Option(help="dense: by meaning; lexical: by words; hybrid: by both.", show_default="hybrid")
+]
+FusionOption = Annotated[
+    str | None, typer.Option(help="How hybrid fuses both: convex, dbsf, min_max, rrf.", show_default="convex")
+]
+WeightOption = Annotated[
+    float | None,
+    typer.Option(help="How much meaning counts in hybrid, 0 to 1.", show_default="0.8, or 0.6 where a code is asked"),
+]
 PerRecordOption = Annotated[int | None, typer.Option(help="How many passages of a record at most.", show_default="all")]
 MostSimilarityOption = Annotated[
     float | None, typer.Option(help="Leave out what is so near to a better one, 0 to 1.", show_default=False)
@@ -59,16 +69,9 @@ def search(
         typer.Option(help="The share of the true nearest that is wanted.", show_default="the collection's, 0.98"),
     ] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Compare every vector.")] = False,
-    mode: Annotated[
-        str | None,
-        typer.Option(help="dense: by meaning; lexical: by words; hybrid: by both.", show_default="hybrid"),
-    ] = None,
-    fusion: Annotated[
-        str | None, typer.Option(help="How hybrid fuses both: convex, dbsf, min_max, rrf.", show_default="convex")
-    ] = None,
-    weight: Annotated[
-        float | None, typer.Option(help="How much meaning counts in hybrid, 0 to 1.", show_default="0.8")
-    ] = None,
+    mode: ModeOption = None,
+    fusion: FusionOption = None,
+    weight: WeightOption = None,
     rerank: Annotated[
         str | None,
         typer.Option(

@@ -46,8 +46,7 @@ def fit(store: Store, collection: str, *, dim: int, kind: str, seed: int) -> Pro
                 got=len(rows),
                 where="dim",
             )
-        chosen = rows[np.linspace(0, len(rows) - 1, min(len(rows), FITTED_ROWS)).astype(np.int64)]
-        vectors = Vectors(gathered(view, chosen), lane.space)
+        vectors = Vectors(sampled(view), lane.space)
         return _fit_common(vectors, dim) if kind == "common" else fit_pca(vectors, dim)
 
 
@@ -132,6 +131,12 @@ def batches_of_records(
                 )
             )
         yield start, records, rows
+
+
+def sampled(view: LaneView) -> Floats:
+    """Return at most ``FITTED_ROWS`` living vectors, evenly spread: float32 (N, D)."""
+    rows = rows_of(view.alive)
+    return gathered(view, rows[np.linspace(0, len(rows) - 1, min(len(rows), FITTED_ROWS)).astype(np.int64)])
 
 
 def gathered(view: LaneView, rows: Sequence[int] | Rows) -> Floats:

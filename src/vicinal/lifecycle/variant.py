@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from vicinal.chunk import Chunker
-from vicinal.encode import apply, name_of, project, projections_of
+from vicinal.encode import apply, name_of, project, projections_of, quantize
 from vicinal.errors import RangeError
 from vicinal.lifecycle import canary
 from vicinal.lifecycle.ingest import WHOLE, cut_up, prepare
-from vicinal.lifecycle.project import batches_of_records, fit, gathered
+from vicinal.lifecycle.project import batches_of_records, fit, gathered, sampled
 from vicinal.read.formats import format_of
 from vicinal.space import Encoder, Space, Vectors
 from vicinal.store import Lane, NewRecord, Snapshot, Store
@@ -19,6 +19,7 @@ from vicinal.types import Document, Floats, Progress, Record
 
 BITS = {"float32": 32.0, "float16": 16.0, "int8": 8.0, "4bit": 4.0, "1bit": 1.0}
 """Bits of a component."""
+LARGEST_4BIT = 7
 SCALE_BYTES = 4
 """What a vector of int8 or 4-bit numbers takes beside them."""
 
@@ -104,41 +105,42 @@ def rounded(
     progress: Progress | None = None,
 ) -> None:
     """Write a collection's records with the vectors that a precision leaves of theirs."""
-    _changed(
-        source,
-        name,
-        target,
-        made,
-        lambda vectors: Vectors(_in_space(as_kept(np.asarray(vectors), precision), vectors.space), vectors.space),
-        encoder,
-        progress,
-    )
+    with source.snapshot() as snapshot:
+        view = source.view(snapshot, snapshot.lane(name))
+        centre = sampled(view).mean(axis=0)
+
+    def kept(vectors: Vectors) -> Vectors:
+        return Vectors(_in_space(as_kept(vectors, precision, centre), vectors.space), vectors.space)
+
+    _changed(source, name, target, made, kept, encoder, progress)
 
 
-def as_kept(vectors: Floats, precision: str) -> Floats:
+def as_kept(vectors: Vectors, precision: str, centre: Floats) -> Floats:
     """Return vectors as they are after they were kept in a precision.
 
     Parameters
     ----------
-    vectors : float32 array of shape (N, D)
+    vectors : Vectors, float32 of shape (N, D)
     precision : str
-        ``int8`` and ``4bit``: whole numbers to ±127 and ±7 and one scale a vector; ``1bit``: signs, and the mean of the
-        amounts; ``float16``; ``float32``.
+        ``int8`` and ``1bit`` as ``quantize`` has them; ``4bit``: whole numbers to ±7 and one scale a vector;
+        ``float16``; ``float32``.
+    centre : float32 array of shape (D,)
+        What is subtracted before signs are taken: the mean of the stored vectors.
 
     Notes
     -----
     Scores with them are those of such a storage without rescoring, whatever kernel works them out.
     """
-    array = np.asarray(vectors, dtype=np.float32)
+    array = np.asarray(vectors)
     if precision == "float16":
         return array.astype(np.float16).astype(np.float32)
-    if precision in {"int8", "4bit"}:
-        most = 127 if precision == "int8" else 7
-        scale = np.abs(array).max(axis=1, keepdims=True, initial=0) / most
-        return np.asarray(np.rint(array / np.where(scale > 0, scale, 1)) * scale, dtype=np.float32)
+    if precision == "int8":
+        return quantize(vectors, "int8").decode()
     if precision == "1bit":
-        amount = np.abs(array).mean(axis=1, keepdims=True)
-        return np.asarray(np.where(array >= 0, amount, -amount), dtype=np.float32)
+        return quantize(vectors, "bit", centre=centre).decode()
+    if precision == "4bit":
+        scale = np.abs(array).max(axis=1, keepdims=True, initial=0) / LARGEST_4BIT
+        return np.asarray(np.rint(array / np.where(scale > 0, scale, 1)) * scale, dtype=np.float32)
     return array
 
 
