@@ -3,6 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Tests run on every core; a core that is done takes over what waits for another.
+SIDE_BY_SIDE := --numprocesses auto --dist worksteal
 KERNELS := CMakeLists.txt $(wildcard src/vicinal/kernels/*.cpp src/vicinal/kernels/*.hpp)
 
 .DELETE_ON_ERROR:
@@ -24,10 +26,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/developed
 	$(RUN) -m vicinal models pull minilm || echo "The model is not here; tests that need it will say so and be skipped." >&2
-	$(RUN) -m pytest
+	$(RUN) -m pytest $(SIDE_BY_SIDE)
 
 test-train: $(VENV)/trained
-	$(RUN) -m pytest -m "train or openvino"
+	$(RUN) -m pytest $(SIDE_BY_SIDE) -m "train or openvino"
 
 check: $(VENV)/developed
 	$(RUN) -m ruff format --check .
