@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vicinal import config
+from vicinal import config, kernels
 from vicinal.index import FunnelIndex
 from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.question import Question
 from vicinal.search import Candidate, nearest
 from vicinal.search.fuse import reciprocal_rank
-from vicinal.search.hybrid import POOL, Matched, fused, weight_of
+from vicinal.search.hybrid import POOL, Matched, fused, pool_of, weight_of
 from vicinal.search.shape import Known, Scored
 from vicinal.space import Vectors
-from vicinal.store import Lane, Snapshot, StoredChunk
+from vicinal.store import Lane, LaneView, Snapshot, StoredChunk
 from vicinal.types import Bits, Floats, Neighbors, Rank
 
 MOST_TIES = 250
@@ -96,6 +96,7 @@ class Asking:
 
     question: Question
     mask: Bits
+    view: LaneView
     index: FunnelIndex | None
     words: LexicalIndex | None
     stored: Stored
@@ -178,11 +179,13 @@ class Asking:
         worded = _Worded(self.words, text).search(None, k=places, mask=self.mask)
         dense, lexical = _candidates(near), _candidates(worded)
         fusion, weight = self.question.fusion, self.question.weight
+        further = self._near(vector, dense, lexical) if fusion == "convex" else []
         every = fused(
             dense,
             lexical,
             fusion=fusion,
             weight=weight_of(fusion, text) if weight is None else weight,
+            further=further,
             bounded=self.index.space.metric == "cosine",
             places=places,
         )
@@ -199,11 +202,19 @@ class Asking:
             exhausted=len(chosen) == len(every) and exhausted,
         )
 
+    def _near(self, vector: Vectors, dense: Sequence[Candidate], lexical: Sequence[Candidate]) -> list[Candidate]:
+        """Return how near the rows are that only words found, exactly."""
+        near = {one.row for one in dense}
+        rows = np.array([one.row for one in lexical if one.row not in near], dtype=np.int64)
+        if not len(rows):
+            return []
+        stored, metric = self.view.vectors_at(rows), self.stored.lane.space.metric
+        places, scores, _ = kernels.top_k(stored, np.asarray(vector), k=len(rows), metric=metric)  # type: ignore[arg-type]  # a space's metric is one of them
+        return list(map(Candidate, rows[places[0]].tolist(), scores[0].tolist()))
+
     def _places(self, k: int) -> int:
         """How many places each side gives for the best k."""
-        if self.question.mode == "dense":
-            return k
-        return max(POOL, k)
+        return k if self.question.mode == "dense" else pool_of(self.question.fusion, k)
 
 
 def _by_rank(each: Sequence[Ranking]) -> Ranking:

@@ -72,6 +72,30 @@ def test_every_row_once_and_no_worse_for_more(dense, lexical, weight):
                 assert score[row] >= score[other] - 1e-9
 
 
+@given(
+    st.lists(st.tuples(st.floats(-1, 1, width=32), st.floats(0, 9, width=32)), min_size=1, max_size=30),
+    st.integers(1, 8),
+    st.floats(0, 1),
+)
+def test_short_lists_give_the_best_of_long_ones(scores, k, weight):
+    """With the cosines of what only words found, k places of each side hold the best k of all rows, words behind them
+    counting as the last of them."""
+    count = len(scores)
+    cosine, words = ([float(one[side]) for one in scores] for side in (0, 1))
+    near = sorted(range(count), key=lambda row: (-cosine[row], row))[:k]
+    worded = sorted((row for row in range(count) if words[row]), key=lambda row: (-words[row], row))[:k]
+    dense = [Candidate(row, cosine[row]) for row in near]
+    lexical = [Candidate(row, words[row]) for row in worded]
+    further = [Candidate(row, cosine[row]) for row in worded if row not in near]
+    found = fused(dense, lexical, fusion="convex", weight=weight, further=further, places=k)[:k]
+    best = max(words) or 1.0
+    least = words[worded[-1]] / best if len(worded) == k else 0.0
+    shares = [words[row] / best if row in worded else least for row in range(count)]
+    whole = sorted((weight * cosine[row] + (1 - weight) * shares[row] for row in range(count)), reverse=True)[:k]
+    assert [one.score for one in found] == pytest.approx(whole, abs=1e-9)
+    assert all(one.dense is None for one in found if one.row not in near), "what was not found there has no rank there"
+
+
 @pytest.mark.parametrize(
     "word",
     [
