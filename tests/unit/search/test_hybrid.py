@@ -78,8 +78,10 @@ def test_every_row_once_and_no_worse_for_more(dense, lexical, weight):
     st.floats(0, 1),
 )
 def test_short_lists_give_the_best_of_long_ones(scores, k, weight):
-    """With the cosines of what only words found, k places of each side hold the best k of all rows, words behind them
-    counting as the last of them."""
+    """With the cosines of what only words found, k places of each side hold the best k of all rows.
+
+    Words behind the last place count as it does.
+    """
     count = len(scores)
     cosine, words = ([float(one[side]) for one in scores] for side in (0, 1))
     near = sorted(range(count), key=lambda row: (-cosine[row], row))[:k]
