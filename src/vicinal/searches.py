@@ -383,6 +383,12 @@ class Searches(Opened):
             )
         condition = None if where is None else compile_filter(where)
         named = texts_list(list(names), "names")
+        if twice := sorted(set(named) & set(bounds or {})):
+            raise InputError(
+                f"The field {twice[0]!r} is asked for its values and for its ranges; ask for one at a time.",
+                got=twice[0],
+                where="bounds",
+            )
         return facets_of(self._store, self.name, named, condition, k=k, ranges=bounds or {})
 
     def background(self, *, samples: int = 200, seed: int = 0, progress: Progress | None = None) -> Background:
@@ -583,6 +589,13 @@ class Searches(Opened):
         chosen = default if mode is None else cast("Mode", one_of(mode, "mode", MODES))
         if chosen != "dense" and told.vectors is not None:
             _words(told.vectors, chosen)
+        if chosen != "hybrid" and not (fusion is None and weight is None):
+            name = "weight" if fusion is None else "fusion"
+            raise InputError(
+                f"{name} says how the sides of a hybrid search become one; the mode is {chosen}. Leave one of them out.",
+                got=chosen,
+                where=name,
+            )
         question = Question(
             k=whole_number(k, "k", low=1, high=MAX_K),
             condition=None if where is None else compile_filter(where),

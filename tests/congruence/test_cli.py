@@ -66,6 +66,19 @@ def data(said: tuple[int, str, str]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.parametrize(
+    "words", [("search", "x", "--nosuch"), ("nosuch",), ("search",), ("search", "x", "-k", "many")]
+)
+def test_a_wrong_command_line_is_an_object_as_well(run: Run, words: tuple[str, ...]) -> None:
+    """With --json what a person reads on standard error stands on standard output too, and the status is 2."""
+    status, out, err = run(*words, "--json")
+    told = json.loads(out)["error"]
+    assert (status, told["code"]) == (2, "usage")
+    assert told["message"]
+    assert "Usage:" in err
+    assert run(*words)[1] == ""
+
+
 def test_index_search_get_info(place: Path, run: Run) -> None:
     """The first ten minutes of a user, with the same answers as in Python."""
     report = data(run("index", "docs", "--json"))

@@ -367,3 +367,19 @@ def test_a_vector_never_asks_for_words(notes: vicinal.Collection, monkeypatch: p
     assert notes.recommend("01").score_kind == "cosine"
     kept = [one for one in notes._store.kept.values() if isinstance(one, Derived)]
     assert not any(one._words.asked for one in kept)
+
+
+def test_an_option_without_effect_is_refused(notes: vicinal.Collection) -> None:
+    """Fusion and weight mean something where two sides are fused, and nothing elsewhere."""
+    for mode in ("dense", "lexical"):
+        for name, value in (("fusion", "rrf"), ("weight", 0.5)):
+            for ask in (notes.search, notes.pages):
+                with pytest.raises(InputError, match=f"{name} says how .* the mode is {mode}"):
+                    ask("cat", mode=mode, **{name: value})
+    assert notes.search("cat", fusion="rrf", weight=0.5).score_kind == "rrf"
+
+
+def test_a_field_is_counted_by_values_or_by_ranges(notes: vicinal.Collection) -> None:
+    """Both at once would be two answers under one name."""
+    with pytest.raises(InputError, match="'year' is asked for its values and for its ranges"):
+        notes.facets("year", bounds={"year": [(0, 1)]})

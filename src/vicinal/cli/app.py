@@ -7,9 +7,10 @@ import secrets
 import sys
 import traceback
 import warnings
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer import rich_utils
 
 from vicinal import __version__
 from vicinal.cli import (
@@ -37,6 +38,8 @@ from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
 
 INTERRUPTED = 130
+DECLINED = 1
+"""The exit status of who was asked and said no."""
 INTERNAL = 70
 """The exit status of a fault of ours, as sysexits.h has it."""
 
@@ -94,16 +97,24 @@ def main() -> NoReturn:
     """Run the command of ``sys.argv`` and end with its exit status."""
     warnings.showwarning = _show_warning
     try:
-        app()
+        status = app(standalone_mode=False)
     except VicinalError as error:
-        sys.exit(_show_error(error))
-    except SystemExit as ended:
-        if ended.code == INTERRUPTED:
-            errors.print("\n[yellow]Stopped.[/] What was committed is kept; run the same command to go on.")
-        raise
+        status = _show_error(error)
+    except typer.Abort:
+        status = DECLINED
     except Exception as error:  # noqa: BLE001 - the face: a fault of ours gets an id and the whole story
-        sys.exit(_show_fault(error))
-    sys.exit(0)
+        status = _show_usage(error) if hasattr(error, "format_message") else _show_fault(error)
+    if status == INTERRUPTED:
+        errors.print("\n[yellow]Stopped.[/] What was committed is kept; run the same command to go on.")
+    sys.exit(status or 0)
+
+
+def _show_usage(error: Any) -> int:  # noqa: ANN401 - click's class, which typer brings along under a name of its own
+    """Tell what is wrong with a command line."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"code": "usage", "message": error.format_message()}}, ensure_ascii=False))  # noqa: T201 - the answer itself
+    rich_utils.rich_format_error(error)
+    return int(error.exit_code)
 
 
 def _show_error(error: VicinalError) -> int:
