@@ -18,20 +18,21 @@ from vicinal.errors import (
 from vicinal.exchange import ExportReport, ImportReport, import_vectors, read_vectors, write_vectors
 from vicinal.exchange.source import told_space
 from vicinal.index.funnel import checked_recall
-from vicinal.lifecycle import WHOLE, Sources, fit, prepare, project_collection, sync
+from vicinal.lifecycle import Sources, fit, project_collection, sync
 from vicinal.lifecycle.asking import delete_where
 from vicinal.lifecycle.derived import Upkeep, derived_of
+from vicinal.lifecycle.forms import Making, form_of, ready, write
 from vicinal.lifecycle.health import Health, examine
-from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.records import changes_of, checked_id, documents_of
+from vicinal.opened import following
 from vicinal.search import compile_filter
 from vicinal.searches import MAX_K
 from vicinal.space import Encoder, Space, Vectors, mapping_of
+from vicinal.store import Form
 from vicinal.transfer import batches_of, take_in
 from vicinal.trials import Trials
 from vicinal.types import (
-    Chunk,
     Document,
     Progress,
     Record,
@@ -61,7 +62,7 @@ class Collection(Trials):
         """
         checked = checked_recall(recall)
         with self._store.write() as transaction:
-            transaction.put_setting(recall_setting(self._number), repr(checked))
+            transaction.put_setting(recall_setting(transaction.lane(self.name).collection), repr(checked))
         self.recall = checked
 
     def __repr__(self) -> str:
@@ -127,32 +128,18 @@ class Collection(Trials):
                     got=len(vectors),
                     where="vectors",
                 )
-            new = tuple(new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents)
-        else:
-            prepared = prepare(
-                documents,
-                self._cut_up(documents),
-                encoder=self.encoder,
-                chunker=self._chunker_id,
-                origins=[""] * len(documents),
+        if documents:
+            first = None if vectors is None else ready(documents, vectors)
+            write(
+                self._store,
+                self.name,
+                lambda making, told: _form(documents, making, told),
+                self._making,
+                replace_existing=replace_existing,
+                first=first,
                 progress=progress,
             )
-            new, vectors = prepared.records, prepared.vectors
-        if new:
-            with self._store.write() as transaction:
-                transaction.put(transaction.lane(self.name), new, vectors, replace_existing=replace_existing)
-        return len(new)
-
-    def _cut_up(self, documents: Sequence[Document]) -> list[list[Chunk]]:
-        """Return the chunks of records; a record without any could never be found, so it is refused."""
-        chunks = cut_up(documents, self.encoder, self.chunker)
-        for document, part in zip(documents, chunks, strict=True):
-            if not part:
-                raise RangeError(
-                    f"The record {document.id!r} has no text but white space, so no search could find it.",
-                    where=document.id,
-                )
-        return chunks
+        return len(documents)
 
     def delete(self, ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
         """Delete records, and return how many were there.
@@ -268,7 +255,16 @@ class Collection(Trials):
         Interrupted anywhere, what was committed stays, and the next call goes on from there.
         """
         given = Sources(places=sources, base=self._base, text_field=text_field, id_field=id_field)
-        return sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
+        encoder = self.encoder
+        return sync(
+            self._store,
+            self.name,
+            given,
+            encoder=encoder,
+            chunker=self.chunker,
+            makers=self._making,
+            progress=progress,
+        )
 
     def import_vectors(
         self,
@@ -320,7 +316,7 @@ class Collection(Trials):
         return import_vectors(
             source,
             told,
-            lambda batch: take_in(self._store, self.name, batch, told),
+            lambda batch: take_in(self._store, self.name, batch, told, makers=self._making),
             first_row=start,
             progress=progress,
         )
@@ -352,8 +348,9 @@ class Collection(Trials):
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             batches = batches_of(snapshot, lane)
-            return write_vectors(path, batches, self.space, format, progress=progress, total=lane.rows)
+            return write_vectors(path, batches, lane.space, format, progress=progress, total=lane.rows)
 
+    @following
     def project(
         self, target: str, *, dim: int | None = None, kind: str = "pca", seed: int = 0, progress: Progress | None = None
     ) -> Collection:
@@ -436,6 +433,7 @@ class Collection(Trials):
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, bytes, its index, and its last commit."""
+        self._follow()
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             counts = snapshot.counts(lane)
@@ -454,3 +452,15 @@ class Collection(Trials):
             "index": index,
             "sequence": snapshot.sequence,
         }
+
+
+def _form(documents: Sequence[Document], making: Making, progress: Progress | None) -> Form:
+    """Return records ready for a lane; one without any chunk could never be found, so it is refused."""
+    made = form_of(documents, [""] * len(documents), making, progress)
+    for document, record in zip(documents, made.records, strict=True):
+        if not record.spans:
+            raise RangeError(
+                f"The record {document.id!r} has no text but white space, so no search could find it.",
+                where=document.id,
+            )
+    return made

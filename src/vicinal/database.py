@@ -98,7 +98,7 @@ class Database:
     def collections(self) -> list[str]:
         """Return the names of the collections, sorted."""
         with self._store.snapshot() as snapshot:
-            return snapshot.collection_names()
+            return snapshot.visible_names()
 
     def collection(
         self,
