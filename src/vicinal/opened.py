@@ -15,8 +15,8 @@ from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
 from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError, SpaceMismatchError, VicinalError
-from vicinal.lifecycle import WHOLE, canary, projection_of
-from vicinal.lifecycle.forms import Making, offer, offered
+from vicinal.lifecycle import canary, projection_of
+from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
 from vicinal.search.background import Background
@@ -50,7 +50,7 @@ class Stand:
     @property
     def chunker(self) -> Chunker | None:
         """What cuts documents up, or None where each document is one chunk."""
-        return None if self.lane.chunker == WHOLE else Chunker.from_id(self.lane.chunker)
+        return chunker_of(self.lane.chunker)
 
 
 def following(verb: Callable[P, R]) -> Callable[P, R]:
@@ -198,6 +198,11 @@ class Opened:
         except VicinalError:  # the migration says what it lacks; who writes goes on
             stand.failed_at = time.monotonic()
             return None
+
+    def _making_of(self, lane: Lane) -> Making:
+        """Return what makes documents ready for a lane, also for one beside, or raise what stands against it."""
+        stand = self._stand_of(lane)
+        return Making(self._encoder_of(stand), stand.chunker)
 
     def _load(self, lane: Lane) -> Encoder:
         """Return the encoder of the model's name, in the settings and the projection of a lane's space."""

@@ -21,6 +21,7 @@ from vicinal.lifecycle import examples
 from vicinal.lifecycle.asking import Found, ask, facets_of
 from vicinal.lifecycle.explanation import Explanation, explain
 from vicinal.lifecycle.question import FUSION, Question
+from vicinal.lifecycle.reads import reads_of
 from vicinal.lifecycle.records import checked_id
 from vicinal.opened import Opened, following
 from vicinal.rerank import CallableReranker, Reranker, by_name
@@ -705,6 +706,7 @@ class Searches(Opened):
         return {"dense": self.space.metric, "lexical": "bm25"}.get(mode, question.fusion)
 
     def _hits(self, found: Found, question: Question) -> Hits:
+        reads_of(self._store, self.name).note(hit.id for hit in found.items)
         return Hits(
             items=tuple(found.items),
             complete=found.complete,

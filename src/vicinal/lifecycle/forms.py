@@ -14,6 +14,7 @@ from typing import Protocol, cast
 from vicinal.chunk import Chunker
 from vicinal.errors import RangeError, StoreError, VicinalError
 from vicinal.lifecycle.ingest import WHOLE, cut_up, new_record, prepare
+from vicinal.lifecycle.reads import reads_of
 from vicinal.space import Encoder, Space, Vectors
 from vicinal.store import BESIDE, Form, Lane, Store
 from vicinal.types import Document, Progress
@@ -41,6 +42,11 @@ class Making:
     def alone(self, lane: Lane) -> Making | None:
         """Return this for any lane but one beside: who knows no other encoder leaves holes there."""
         return None if lane.name.startswith(BESIDE) else self
+
+
+def chunker_of(chunker_id: str) -> Chunker | None:
+    """Return the chunker of an id of a lane, or None where each document is one chunk."""
+    return None if chunker_id == WHOLE else Chunker.from_id(chunker_id)
 
 
 class Makers(Protocol):
@@ -155,6 +161,7 @@ def _write(store: Store, name: str, forms: Sequence[Form], *, replace_existing: 
         if form is None:
             raise _MovedError
         transaction.put(lane, form.records, form.vectors, replace_existing=replace_existing, others=forms)
+        reads_of(store, name).save(transaction, name)
         return form
 
 
