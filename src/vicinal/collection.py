@@ -18,20 +18,23 @@ from vicinal.errors import (
 from vicinal.exchange import ExportReport, ImportReport, import_vectors, read_vectors, write_vectors
 from vicinal.exchange.source import told_space
 from vicinal.index.funnel import checked_recall
-from vicinal.lifecycle import WHOLE, Sources, fit, prepare, project_collection, sync
+from vicinal.lifecycle import Sources, fit, project_collection, sync
 from vicinal.lifecycle.asking import delete_where
 from vicinal.lifecycle.derived import Upkeep, derived_of
+from vicinal.lifecycle.forms import Making, form_of, ready, write
 from vicinal.lifecycle.health import Health, examine
-from vicinal.lifecycle.ingest import cut_up, new_record
 from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.records import changes_of, checked_id, documents_of
+from vicinal.migrations import Migration
+from vicinal.migrations.migration import DELTA, SOAK_S
+from vicinal.opened import following
 from vicinal.search import compile_filter
 from vicinal.searches import MAX_K
 from vicinal.space import Encoder, Space, Vectors, mapping_of
+from vicinal.store import BESIDE, Form
 from vicinal.transfer import batches_of, take_in
 from vicinal.trials import Trials
 from vicinal.types import (
-    Chunk,
     Document,
     Progress,
     Record,
@@ -61,7 +64,7 @@ class Collection(Trials):
         """
         checked = checked_recall(recall)
         with self._store.write() as transaction:
-            transaction.put_setting(recall_setting(self._number), repr(checked))
+            transaction.put_setting(recall_setting(transaction.lane(self.name).collection), repr(checked))
         self.recall = checked
 
     def __repr__(self) -> str:
@@ -112,6 +115,7 @@ class Collection(Trials):
     ) -> int:
         documents = documents_of(records)
         if vectors is not None:
+            self._follow()
             if not isinstance(vectors, Vectors):
                 raise DtypeError(
                     "vectors must be Vectors, which carry their space; a bare array has none.",
@@ -127,32 +131,18 @@ class Collection(Trials):
                     got=len(vectors),
                     where="vectors",
                 )
-            new = tuple(new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents)
-        else:
-            prepared = prepare(
-                documents,
-                self._cut_up(documents),
-                encoder=self.encoder,
-                chunker=self._chunker_id,
-                origins=[""] * len(documents),
+        if documents:
+            first = None if vectors is None else ready(documents, vectors)
+            write(
+                self._store,
+                self.name,
+                lambda making, told: _form(documents, making, told),
+                self._making,
+                replace_existing=replace_existing,
+                first=first,
                 progress=progress,
             )
-            new, vectors = prepared.records, prepared.vectors
-        if new:
-            with self._store.write() as transaction:
-                transaction.put(transaction.lane(self.name), new, vectors, replace_existing=replace_existing)
-        return len(new)
-
-    def _cut_up(self, documents: Sequence[Document]) -> list[list[Chunk]]:
-        """Return the chunks of records; a record without any could never be found, so it is refused."""
-        chunks = cut_up(documents, self.encoder, self.chunker)
-        for document, part in zip(documents, chunks, strict=True):
-            if not part:
-                raise RangeError(
-                    f"The record {document.id!r} has no text but white space, so no search could find it.",
-                    where=document.id,
-                )
-        return chunks
+        return len(documents)
 
     def delete(self, ids: Iterable[str] | None = None, *, where: Where | None = None) -> int:
         """Delete records, and return how many were there.
@@ -268,7 +258,16 @@ class Collection(Trials):
         Interrupted anywhere, what was committed stays, and the next call goes on from there.
         """
         given = Sources(places=sources, base=self._base, text_field=text_field, id_field=id_field)
-        return sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
+        encoder = self.encoder
+        return sync(
+            self._store,
+            self.name,
+            given,
+            encoder=encoder,
+            chunker=self.chunker,
+            makers=self._making,
+            progress=progress,
+        )
 
     def import_vectors(
         self,
@@ -306,6 +305,7 @@ class Collection(Trials):
             The file is damaged, or a vector is not finite or has not the length that the space says.
             What was committed before stays; the message names the row.
         """
+        self._follow()
         source = read_vectors(path, format=format, ids=ids)
         if space is None:
             space = source.space
@@ -320,7 +320,7 @@ class Collection(Trials):
         return import_vectors(
             source,
             told,
-            lambda batch: take_in(self._store, self.name, batch, told),
+            lambda batch: take_in(self._store, self.name, batch, told, makers=self._making),
             first_row=start,
             progress=progress,
         )
@@ -352,8 +352,9 @@ class Collection(Trials):
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             batches = batches_of(snapshot, lane)
-            return write_vectors(path, batches, self.space, format, progress=progress, total=lane.rows)
+            return write_vectors(path, batches, lane.space, format, progress=progress, total=lane.rows)
 
+    @following
     def project(
         self, target: str, *, dim: int | None = None, kind: str = "pca", seed: int = 0, progress: Progress | None = None
     ) -> Collection:
@@ -385,11 +386,86 @@ class Collection(Trials):
         The projection is kept in the database and is a part of the new space: queries go through it by themselves.
         """
         target = checked_id(target, "target")
+        if target.startswith(BESIDE):
+            raise RangeError(
+                f"target must not begin with the control character {BESIDE!r}.", got=target, where="target"
+            )
         one_of(kind, "kind", PROJECTIONS)
         projection = fit(self._store, self.name, dim=self.space.dim if dim is None else dim, kind=kind, seed=seed)
         encoder = encode.project(encode.uncached(self.encoder), projection)
         project_collection(self._store, self.name, target, projection, encoder=encoder, progress=progress)
         return Collection(self._store, target, base=self._base, encoder=encoder, runtime=self._runtime, proven=True)
+
+    def migrate(  # noqa: PLR0913 - what is to change, and how it goes
+        self,
+        to: str | Encoder | None = None,
+        *,
+        dim: int | None = None,
+        precision: str | None = None,
+        chunker: str | None = None,
+        runtime: str | None = None,
+        delta: float = DELTA,
+        soak_s: float = SOAK_S,
+        rate: float | None = None,
+        share: float = 1.0,
+    ) -> Migration:
+        """Return the way to another model, dimension or chunker; nothing is written before ``begin`` or ``run``.
+
+        Parameters
+        ----------
+        to : str or Encoder, optional
+            The new model's name, or an encoder of your own, which other processes must then be given as well:
+            ``collection(name, model=encoder)``. Default: the collection's.
+        dim : int, optional
+            Fewer dimensions: with ``to`` the first so many of a model that was trained for it; alone the principal
+            directions of the collection's own vectors, for which nothing is encoded.
+        precision : {"float32"}, optional
+            The only precision that vectors have at rest.
+        chunker : str, optional
+            The id of a chunker, ``window`` for the one that fits the model, or ``whole`` for none. Default: the
+            collection's, where its chunks fit the new window.
+        runtime : str, optional
+            What runs the new network; see ``vicinal.load``.
+        delta : float, 0 <= delta
+            The loss of quality that the gate takes for none.
+        soak_s : float, 0 <= soak_s
+            How long, in seconds, the old lane is kept and written to after the cutover. 0: ``run`` retires it at once.
+        rate : float, optional, 0 < rate
+            The backfill's records a second at most.
+        share : float, 0 < share <= 1
+            The share of the time that the backfill works.
+
+        Raises
+        ------
+        InputError
+            Nothing is to change, or a number is wrong.
+        UnsupportedError
+            The precision is none that exists.
+        ModelNotFoundError, CanaryMismatchError
+            The model cannot be had.
+
+        Examples
+        --------
+        >>> notes.migrate("wordllama").run(judged="questions.tsv").stage
+        'soak'
+        """
+        return Migration.planned(
+            self,
+            to,
+            dim=dim,
+            precision=precision,
+            chunker=chunker,
+            runtime=runtime,
+            delta=delta,
+            soak_s=soak_s,
+            rate=rate,
+            share=share,
+        )
+
+    def migration(self) -> Migration | None:
+        """Return the migration that is under way, or the last one; None where there never was one."""
+        found = Migration(self, settings={})
+        return None if found.status() is None else found
 
     def compact(self, *, only_due: bool = False, progress: Progress | None = None) -> Upkeep:
         """Give back the room of what was deleted, build the index anew, measure it, and save it for the next process.
@@ -436,6 +512,7 @@ class Collection(Trials):
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, bytes, its index, and its last commit."""
+        self._follow()
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self.name)
             counts = snapshot.counts(lane)
@@ -454,3 +531,15 @@ class Collection(Trials):
             "index": index,
             "sequence": snapshot.sequence,
         }
+
+
+def _form(documents: Sequence[Document], making: Making, progress: Progress | None) -> Form:
+    """Return records ready for a lane; one without any chunk could never be found, so it is refused."""
+    made = form_of(documents, [""] * len(documents), making, progress)
+    for document, record in zip(documents, made.records, strict=True):
+        if not record.spans:
+            raise RangeError(
+                f"The record {document.id!r} has no text but white space, so no search could find it.",
+                where=document.id,
+            )
+    return made

@@ -11,7 +11,7 @@ from vicinal import encode
 from vicinal._arrays import one_of
 from vicinal.collection import Collection
 from vicinal.config import database_path
-from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, SpaceMismatchError
+from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, RangeError, SpaceMismatchError
 from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import WHOLE, canary, projection_of
 from vicinal.lifecycle.derived import forget, stop_upkeep
@@ -19,7 +19,7 @@ from vicinal.lifecycle.ingest import chunker_for
 from vicinal.lifecycle.records import checked_id
 from vicinal.lifecycle.snapshots import Taken, take
 from vicinal.space import Encoder, Space
-from vicinal.store import Store
+from vicinal.store import BESIDE, Store
 from vicinal.types import Overflow, Progress
 
 FOLDER_NAME = ".vicinal"
@@ -98,7 +98,7 @@ class Database:
     def collections(self) -> list[str]:
         """Return the names of the collections, sorted."""
         with self._store.snapshot() as snapshot:
-            return snapshot.collection_names()
+            return snapshot.visible_names()
 
     def collection(
         self,
@@ -119,7 +119,7 @@ class Database:
         model : str or Encoder, optional
             A model's name, or an encoder: one of ``vicinal.load``, whose settings the collection then keeps, or one of
             your own, which must be given again each time. For a new collection ``minilm`` by default.
-            For one that exists it must be in the collection's space.
+            For one that exists it must be in the collection's space, or in the other one of a migration under way.
         overflow : {"chunk", "error", "cut"}, optional
             What happens to text beyond the model's window: it is stored as several chunks (default for a new collection),
             refused, or cut and counted. For one that exists it must be the collection's.
@@ -142,7 +142,7 @@ class Database:
         ModelNotFoundError, PinMismatchError
             The model cannot be had.
         """
-        name = checked_id(name, "name")
+        name = _checked_name(name)
         recall = None if recall is None else checked_recall(recall)
         if overflow is not None:
             one_of(overflow, "overflow", OVERFLOWS)
@@ -161,6 +161,7 @@ class Database:
     ) -> Collection:
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(name)
+            twin = snapshot.twin(lane)
         if overflow is not None and overflow != lane.space.overflow:
             raise SpaceMismatchError(
                 f"Collection {name!r} has the overflow rule {lane.space.overflow!r}, and {overflow!r} was asked for. "
@@ -171,6 +172,8 @@ class Database:
                 where=name,
             )
         encoder = self._load_into(lane.space, model, runtime) if isinstance(model, str) else model
+        if isinstance(model, str) and encoder is not None and encoder.space != lane.space and twin is not None:
+            encoder = self._load_into(twin.space, model, runtime)  # the other model of a migration under way
         if encoder is not None and lane.space.projection and not encoder.space.projection:
             with self._store.snapshot() as snapshot:
                 projection = projection_of(snapshot, lane.space)
@@ -225,11 +228,14 @@ class Database:
         CollectionNotFoundError
             It is not there.
         """
-        name = checked_id(name, "name")
+        name = _checked_name(name)
         with self._store.write() as transaction:
             lane = transaction.lane(name)
+            twin = transaction.twin(lane)
             count = transaction.drop_collection(name)
-        forget(self._store, lane)
+        for one in (lane, twin):
+            if one is not None:
+                forget(self._store, one)
         return count
 
     def snapshot(self, place: str | Path, *, progress: Progress | None = None) -> Taken:
@@ -295,3 +301,17 @@ class Database:
         """Close the database; what was written is durable already. Closing twice is no error."""
         stop_upkeep(self._store)
         self._store.close()
+
+
+def _checked_name(name: str) -> str:
+    """Return the name of a collection, or say why it is none.
+
+    Raises
+    ------
+    DtypeError, RangeError
+        It is no string, empty, too long, or begins with what is kept for the lanes of migrations.
+    """
+    name = checked_id(name, "name")
+    if name.startswith(BESIDE):
+        raise RangeError(f"name must not begin with the control character {BESIDE!r}.", got=name, where="name")
+    return name

@@ -10,7 +10,7 @@
     ├─ NotFoundError (LookupError)
     │   └─ CollectionNotFoundError   RecordNotFoundError   ModelNotFoundError   DatabaseNotFoundError   SnapshotNotFoundError
     ├─ ConflictError
-    │   └─ AlreadyExistsError   LockedError   ReplicaError
+    │   └─ AlreadyExistsError   LockedError   ReplicaError   MigrationError
     ├─ ModelError
     │   └─ PinMismatchError   ModelLoadError   EncodeError   CanaryMismatchError
     ├─ StoreError
@@ -197,6 +197,12 @@ class ReplicaError(ConflictError):
     code = "replica"
 
 
+class MigrationError(ConflictError):
+    """A migration is not at the stage that the call needs, was stopped by its gate, or another is under way."""
+
+    code = "migration"
+
+
 class ModelError(VicinalError):
     """A model cannot be used."""
 
@@ -359,6 +365,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "already_exists": (409, 4),
     "locked": (423, 4),
     "replica": (409, 4),
+    "migration": (409, 4),
     "model": (500, 5),
     "pin_mismatch": (500, 5),
     "model_load": (500, 5),

@@ -2,29 +2,86 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import ParamSpec, Self, TypeVar, cast
 
 from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
-from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError
-from vicinal.lifecycle import WHOLE, canary, projection_of
+from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError, SpaceMismatchError, VicinalError
+from vicinal.lifecycle import canary, projection_of
+from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
 from vicinal.search.background import Background
 from vicinal.search.cache import Answers
 from vicinal.space import Encoder, Space
-from vicinal.store import Store
+from vicinal.store import BESIDE, Lane, Store
 from vicinal.types import Hits
 
 DEFAULT_RECALL = 0.98
 
 
+TRIES = 5
+"""How often a question is asked anew where the collection was cut over to another space meanwhile."""
+REST_S = 60.0
+"""How long a model that could not be loaded, to write beside, is not tried again."""
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Stand:
+    """One lane as it was found under a collection's name, and what is loaded for it. Its space never changes."""
+
+    def __init__(self, lane: Lane) -> None:
+        self.lane = lane
+        self.encoder: Encoder | None = None
+        self.rerankers: dict[str, Reranker] = {}
+        self.background: tuple[int, int, int, Background] | None = None
+        self.failed_at: float | None = None
+
+    @property
+    def chunker(self) -> Chunker | None:
+        """What cuts documents up, or None where each document is one chunk."""
+        return chunker_of(self.lane.chunker)
+
+
+def following(verb: Callable[P, R]) -> Callable[P, R]:
+    """Let a verb run in one space from beginning to end, and again in the new one where the collection was cut over.
+
+    The verb is called on a copy that keeps to one lane. Where that lane no longer answers for the name, what it asks is
+    refused as a mismatch of spaces; then it is called on a copy that keeps to the lane that does.
+    """
+
+    @functools.wraps(verb)
+    def followed(*args: P.args, **kwargs: P.kwargs) -> R:
+        opened = cast("Opened", args[0])
+        call = cast("Callable[..., R]", verb)
+        for _ in range(TRIES):
+            pinned = opened._pinned()  # noqa: SLF001 - of this module
+            try:
+                return call(pinned, *args[1:], **kwargs)
+            except SpaceMismatchError:
+                if pinned is opened or not opened._moved_from(pinned):  # noqa: SLF001 - of this module
+                    raise
+        return verb(*args, **kwargs)
+
+    return followed
+
+
 class Opened:
-    """What every verb of a collection needs: its store, its name, its space, its encoder."""
+    """What every verb of a collection needs: its store, its name, its space, its encoder.
+
+    The space is that of the lane to which the name leads. A migration that is cut over, here or in another process, lets
+    it lead to another one; who asks is then refused, follows, and asks again: see ``following``.
+    """
 
     def __init__(
         self,
@@ -42,21 +99,64 @@ class Opened:
         self._given = encoder
         self._runtime = runtime
         self._is_proven = proven
+        self._is_pinned = False
         self._guard = threading.RLock()
-        self._rerankers: dict[str, Reranker] = {}
         self._answers: Answers[Hits] | None = None
-        self._background: tuple[int, int, int, Background] | None = None
-        self._loaded: Encoder | None = None
         with store.snapshot() as snapshot:
             lane = snapshot.lane(name)
+            twin = snapshot.twin(lane)
             kept_recall = snapshot.setting(recall_setting(lane.collection))
         self.recall = float(kept_recall) if kept_recall else DEFAULT_RECALL
-        self.space: Space = lane.space
-        self.model: str = lane.model
-        self._chunker_id = lane.chunker
-        self._number = lane.collection
-        if encoder is not None:
+        self._stand = Stand(lane)
+        self._stands: dict[int, Stand] = {lane.number: self._stand}
+        if encoder is not None and twin is not None and encoder.space == twin.space:
+            offer(store, encoder)  # that of a migration under way: whoever has the collection open here may need it
+        elif encoder is not None:
             self.space.require(encoder.space, what=f"the encoder given for collection {name!r}")
+
+    @property
+    def space(self) -> Space:
+        """The space that its vectors are in, as of the last question or write."""
+        return self._stand.lane.space
+
+    @property
+    def model(self) -> str:
+        """The name that loads its encoder, ``""`` for one that was given as an object."""
+        return self._stand.lane.model
+
+    @property
+    def _number(self) -> int:
+        return self._stand.lane.collection
+
+    @property
+    def _chunker_id(self) -> str:
+        return self._stand.lane.chunker
+
+    def _pinned(self) -> Self:
+        """Return a copy that keeps to the lane of now."""
+        if self._is_pinned:
+            return self
+        pinned = copy.copy(self)
+        pinned._is_pinned = True  # noqa: SLF001 - of this class
+        return pinned
+
+    def _moved_from(self, pinned: Opened) -> bool:
+        """Follow the name, and return whether it leads elsewhere than it did for a copy."""
+        self._follow()
+        return self._stand is not pinned._stand
+
+    def _follow(self) -> Lane:
+        """Stand where the name leads as of the last commit; return the lane."""
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self.name)
+        if lane.number != self._stand.lane.number and not self._is_pinned:
+            self._stand = self._stand_of(lane)
+        return lane
+
+    def _stand_of(self, lane: Lane) -> Stand:
+        """Return what is loaded for a lane, the same each time."""
+        with self._guard:
+            return self._stands.setdefault(lane.number, Stand(lane))
 
     @property
     def encoder(self) -> Encoder:
@@ -71,35 +171,63 @@ class Opened:
         ModelNotFoundError
             The model is not there, or the collection was made with an encoder object and none was given now.
         """
-        with self._guard:
-            if self._loaded is None:
-                self._loaded = self._proven(self._given if self._given is not None else self._load())
-            return self._loaded
+        return self._encoder_of(self._stand)
 
-    def _load(self) -> Encoder:
-        """Return the encoder of the model's name, in the settings and the projection of this space."""
-        if not self.model:
+    def _encoder_of(self, stand: Stand) -> Encoder:
+        """Return the encoder of a lane, proven."""
+        with self._guard:
+            if stand.encoder is None:
+                stand.encoder = self._proven(self._own(stand.lane) or self._load(stand.lane), stand.lane)
+            return stand.encoder
+
+    def _own(self, lane: Lane) -> Encoder | None:
+        """Return the encoder object that was given for a lane; None where its model's name must do."""
+        if self._given is not None and self._given.space == lane.space:
+            return self._given
+        return None if lane.model else offered(self._store, lane.space)
+
+    def _making(self, lane: Lane) -> Making | None:
+        """Return what makes documents ready for a lane; None where it is one beside and its model cannot be had."""
+        stand = self._stand_of(lane)
+        if not lane.name.startswith(BESIDE):
+            return Making(self._encoder_of(stand), stand.chunker)
+        if stand.failed_at is not None and time.monotonic() < stand.failed_at + REST_S:
+            return None
+        try:
+            return Making(self._encoder_of(stand), stand.chunker)
+        except VicinalError:  # the migration says what it lacks; who writes goes on
+            stand.failed_at = time.monotonic()
+            return None
+
+    def _making_of(self, lane: Lane) -> Making:
+        """Return what makes documents ready for a lane, also for one beside, or raise what stands against it."""
+        stand = self._stand_of(lane)
+        return Making(self._encoder_of(stand), stand.chunker)
+
+    def _load(self, lane: Lane) -> Encoder:
+        """Return the encoder of the model's name, in the settings and the projection of a lane's space."""
+        if not lane.model:
             raise ModelNotFoundError(
                 f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
                 where=self.name,
             )
         with self._store.snapshot() as snapshot:
-            projection = projection_of(snapshot, self.space)
-        loaded = encode.load_for(self.model, self.space, projection=projection, runtime=self._runtime)
-        self.space.require(loaded.space, what=f"the model {self.model!r} as it loads now")
+            projection = projection_of(snapshot, lane.space)
+        loaded = encode.load_for(lane.model, lane.space, projection=projection, runtime=self._runtime)
+        lane.space.require(loaded.space, what=f"the model {lane.model!r} as it loads now")
         return loaded
 
-    def _proven(self, encoder: Encoder) -> Encoder:
+    def _proven(self, encoder: Encoder, lane: Lane) -> Encoder:
         """Return the encoder once its canary lies where it lay; a collection from before there were canaries gets one."""
         with self._store.snapshot() as snapshot:
-            probes = snapshot.canary(self.space)
+            probes = snapshot.canary(lane.space)
         if not (self._is_proven and probes):  # else it has just made this collection, and its canary
             found = canary.settle(self._store, encoder, collection=self.name)
             if not probes and not self._store.read_only:
                 with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
-                    transaction.put_canary(self.space, found)
+                    transaction.put_canary(lane.space, found)
             probes = found
-        return encode.cached(encoder, proof=canary.proof_of(probes, self.space)) if self.model else encoder
+        return encode.cached(encoder, proof=canary.proof_of(probes, lane.space)) if lane.model else encoder
 
     @property
     def usage(self) -> dict[str, float] | None:
@@ -107,12 +235,13 @@ class Opened:
 
         ``requests``, ``retries``, ``tokens``, ``estimated_tokens``, and ``cost`` where the price is known.
         """
-        return None if self._loaded is None else encode.usage_of(self._loaded)
+        loaded = self._stand.encoder
+        return None if loaded is None else encode.usage_of(loaded)
 
     @property
     def chunker(self) -> Chunker | None:
         """What cuts documents up, or None where each document is one chunk."""
-        return None if self._chunker_id == WHOLE else Chunker.from_id(self._chunker_id)
+        return self._stand.chunker
 
     def __len__(self) -> int:
         """Return how many records there are."""

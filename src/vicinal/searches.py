@@ -21,8 +21,9 @@ from vicinal.lifecycle import examples
 from vicinal.lifecycle.asking import Found, ask, facets_of
 from vicinal.lifecycle.explanation import Explanation, explain
 from vicinal.lifecycle.question import FUSION, Question
+from vicinal.lifecycle.reads import reads_of
 from vicinal.lifecycle.records import checked_id
-from vicinal.opened import Opened
+from vicinal.opened import Opened, following
 from vicinal.rerank import CallableReranker, Reranker, by_name
 from vicinal.rerank import rerank as reranked
 from vicinal.rerank.names import LATE
@@ -62,6 +63,7 @@ class _Told:
 class Searches(Opened):
     """The verbs of a collection that answer questions. Safe for many threads."""
 
+    @following
     def search(  # noqa: PLR0913 - one verb, and what can be asked of it
         self,
         query: str | Sequence[str] | Vectors,
@@ -174,6 +176,7 @@ class Searches(Opened):
         hits = replace(hits, items=hits.items[:k])
         return self._timed(hits, told, begun, highlight=highlight)
 
+    @following
     def pages(  # noqa: PLR0913 - as search, without what has no pages
         self,
         query: str | Sequence[str] | Vectors,
@@ -243,6 +246,7 @@ class Searches(Opened):
             page = self._timed(page, told, begun, highlight=False)
             yield page
 
+    @following
     def recommend(  # noqa: PLR0913 - as search
         self,
         like: str | Sequence[str],
@@ -303,6 +307,7 @@ class Searches(Opened):
         question = replace(question, shape=shape, apart_from=(*wanted, *unwanted))
         return self._timed(self._answered(told, question, ()), told, begun, highlight=False)
 
+    @following
     def search_many(  # noqa: PLR0913 - as search
         self,
         queries: Sequence[str] | Vectors,
@@ -391,6 +396,7 @@ class Searches(Opened):
             )
         return facets_of(self._store, self.name, named, condition, k=k, ranges=bounds or {})
 
+    @following
     def background(self, *, samples: int = 200, seed: int = 0, progress: Progress | None = None) -> Background:
         """Return how questions score against chunks that do not answer them, measured on this collection.
 
@@ -422,10 +428,11 @@ class Searches(Opened):
         whole_number(seed, "seed", low=0)
         with self._store.snapshot() as snapshot:
             now = snapshot.lane(self.name).records
-        if self._background is not None and self._background[:2] == (samples, seed) and now < 2 * self._background[2]:
-            return self._background[3]
+        known = self._stand.background
+        if known is not None and known[:2] == (samples, seed) and now < 2 * known[2]:
+            return known[3]
         found = examples.background(self._store, self.name, self.encoder, samples=samples, seed=seed, progress=progress)
-        self._background = (samples, seed, now, found)
+        self._stand.background = (samples, seed, now, found)
         return found
 
     def keep_answers(self, *, most_bytes: int = 64 << 20, least_similarity: float | None = None) -> None:
@@ -450,6 +457,7 @@ class Searches(Opened):
         """What ``keep_answers`` did so far: how many questions it answered, and what it holds."""
         return AnswerStatistics() if self._answers is None else self._answers.statistics()
 
+    @following
     def explain(self, query: str, record_id: str, *, where: Where | None = None) -> Explanation:
         """Return why a record answers a question: by its chunk that is nearest, token by token and word by word.
 
@@ -483,6 +491,7 @@ class Searches(Opened):
         same = (hit.ranks for hit in both if (hit.id, hit.start) == (found.id, found.start))
         return replace(found, ranks=next(same, ()))
 
+    @following
     def ask(  # noqa: PLR0913 - each says what is asked for, and all but the first go by name
         self,
         query: str,
@@ -548,9 +557,10 @@ class Searches(Opened):
         if not isinstance(told, str):
             return cast("Reranker", told) if hasattr(told, "score") else CallableReranker(cast("Any", told))
         with self._guard:
-            if told not in self._rerankers:
-                self._rerankers[told] = by_name(told, encoder=self.encoder if told == LATE else None)
-            return self._rerankers[told]
+            known = self._stand.rerankers
+            if told not in known:
+                known[told] = by_name(told, encoder=self.encoder if told == LATE else None)
+            return known[told]
 
     def _told(self, query: object) -> _Told:
         """Return the queries of one question, checked."""
@@ -606,6 +616,7 @@ class Searches(Opened):
             fusion=FUSION if fusion is None else cast("Fusion", one_of(fusion, "fusion", tuple(FUSIONS))),
             weight=None if weight is None else share(weight, "weight"),
             together=told.count > 1,
+            space=self.space.id,
         )
         if negatives and (question.mode == "lexical" or self.space.metric == "l2"):
             raise UnsupportedError(
@@ -708,6 +719,7 @@ class Searches(Opened):
         return {"dense": self.space.metric, "lexical": "bm25"}.get(mode, question.fusion)
 
     def _hits(self, found: Found, question: Question) -> Hits:
+        reads_of(self._store, self.name).note(hit.id for hit in found.items)
         return Hits(
             items=tuple(found.items),
             complete=found.complete,

@@ -7,17 +7,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from vicinal.exchange import VectorBatch
-from vicinal.lifecycle.ingest import WHOLE, new_record
+from vicinal.lifecycle.forms import Makers, Making, form_of, ready, require_texts, write
 from vicinal.lifecycle.records import documents_of
 from vicinal.space import Space, Vectors
-from vicinal.store import Lane, Snapshot, Store
-from vicinal.types import Fields, Record
+from vicinal.store import Form, Lane, Snapshot, Store
+from vicinal.types import Fields, Progress, Record
 
 EXPORTED_RECORDS = 2_000
 """Records of one batch."""
 
 
-def take_in(store: Store, name: str, batch: VectorBatch, space: Space) -> int:
+def take_in(store: Store, name: str, batch: VectorBatch, space: Space, *, makers: Makers) -> int:
     """Write the rows of a file as records in one commit, in place of those of the same ids; return how many.
 
     Raises
@@ -32,10 +32,17 @@ def take_in(store: Store, name: str, batch: VectorBatch, space: Space) -> int:
         ),
         first=batch.first_row,
     )
-    new = tuple(new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents)
-    with store.write() as transaction:
-        transaction.put(transaction.lane(name), new, Vectors(batch.vectors, space), replace_existing=True)
-    return len(new)
+    if not documents:
+        return 0
+
+    def make(making: Making, progress: Progress | None) -> Form:
+        """Encode the texts, for a lane in another space."""
+        require_texts(documents)
+        return form_of(documents, [""] * len(documents), making, progress)
+
+    first = ready(documents, Vectors(batch.vectors, space))
+    write(store, name, make, makers, replace_existing=True, first=first)
+    return len(documents)
 
 
 def batches_of(snapshot: Snapshot, lane: Lane) -> Iterator[VectorBatch]:

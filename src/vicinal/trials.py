@@ -32,6 +32,7 @@ from vicinal.lifecycle.ingest import chunker_for
 from vicinal.lifecycle.project import gathered
 from vicinal.lifecycle.question import FUSION
 from vicinal.lifecycle.variant import bytes_of_vector, projected, reencoded, rounded
+from vicinal.opened import following
 from vicinal.search.fuse import Ranked, TunedWeight, tuned_weight
 from vicinal.search.hybrid import FUSIONS, WEIGHTS, Fusion, Mode
 from vicinal.searches import RerankerLike, Searches
@@ -91,6 +92,7 @@ class _Bench:
 class Trials(Searches):
     """The verbs of a collection that say whether it is worth it."""
 
+    @following
     def evaluate(  # noqa: PLR0913 - as search, on judged queries
         self,
         judged: Asked,
@@ -146,6 +148,7 @@ class Trials(Searches):
         searcher = self._searcher(asked, options)
         return evaluate(searcher, asked, metrics=metrics, k=k, seed=seed, progress=progress)
 
+    @following
     def compare(  # noqa: PLR0913 - what is compared, on what, by what
         self,
         judged: Asked,
@@ -206,6 +209,7 @@ class Trials(Searches):
                 progress=progress,
             )
 
+    @following
     def frontier(  # noqa: PLR0913 - what is measured, and on what
         self,
         *,
@@ -260,6 +264,7 @@ class Trials(Searches):
             texts = texts_list(queries, "queries")
         vectors = None if texts is None else np.asarray(self.encoder.encode_queries(texts))
         with self._store.snapshot() as snapshot:
+            snapshot.lane(self.name).space.require(self.space, what="the collection")
             rows = _StoredRows(self._store, self.name, snapshot.sequence)
         labels = {} if asked is None else self._labels(asked, rows)
         return measure(
@@ -276,6 +281,7 @@ class Trials(Searches):
             **labels,
         )
 
+    @following
     def tune(
         self,
         judged: Asked,

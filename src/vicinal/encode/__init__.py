@@ -11,7 +11,17 @@ from vicinal.encode.encoder import TextEncoder
 from vicinal.encode.function import FunctionEncoder
 from vicinal.encode.loading import cached, load, load_for, name_of, projections_of, usage_of
 from vicinal.encode.providers import is_provider
-from vicinal.encode.shrink import Codes, Projection, apply, fit_common, fit_pca, project, quantize, random_rotation
+from vicinal.encode.shrink import (
+    Codes,
+    Projection,
+    apply,
+    cut_vectors,
+    fit_common,
+    fit_pca,
+    project,
+    quantize,
+    random_rotation,
+)
 
 __all__ = [
     "Codes",
@@ -20,6 +30,7 @@ __all__ = [
     "TextEncoder",
     "apply",
     "cached",
+    "cut_vectors",
     "fit_common",
     "fit_pca",
     "is_provider",

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.errors import DtypeError, IndexBehindWarning, StoreError
+from vicinal.errors import DtypeError, IndexBehindWarning, SpaceMismatchError, StoreError
 from vicinal.lifecycle.derived import derived_of
 from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.ranking import Asking, Ranking, Stored
@@ -83,8 +83,15 @@ def _asked_once(
     count = len(question.texts) if vectors is None else len(vectors)
     with store.snapshot() as snapshot:
         lane = snapshot.lane(name)
-        if vectors is not None:  # the collection may have been dropped and made anew
+        if vectors is not None:  # the collection may have been dropped and made anew, or cut over to another space
             lane.space.require(vectors.space, what="the query vector")
+        if question.space and question.space != lane.space.id:
+            raise SpaceMismatchError(
+                f"Collection {name!r} is in another space by now.",
+                expected=lane.space.id,
+                got=question.space,
+                where=name,
+            )
         if not lane.rows:
             none = Found(items=[], work=0, recall_estimate=1.0, complete=True, mode=question.mode)
             return [none] * count

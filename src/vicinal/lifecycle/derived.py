@@ -127,10 +127,16 @@ class Derived:
             self._start()
         return behind
 
+    def _lane(self, snapshot: Snapshot) -> Lane | None:
+        """Return the lane, whatever its collection is called by now; None where it is gone."""
+        return snapshot.lane_numbered(self.lane)
+
     def is_due(self) -> bool:
         """Return whether upkeep pays: many rows are not coded, or an index or its measurement is out of date."""
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
+            lane = self._lane(snapshot)
+            if lane is None:
+                return False
             view = self._store.view(snapshot, lane)
             if self.index(snapshot, lane, view).stale(lane.rows) or _is_sparse(view, lane.rows):
                 return True
@@ -162,14 +168,18 @@ class Derived:
         return Upkeep(moved_rows=moved, freed_bytes=freed, indexed_rows=rows, took_s=time.perf_counter() - begun)
 
     def _compacted(self, progress: Progress | None) -> tuple[int, int]:
-        done = self._store.compact(self.name, progress=progress)
+        with self._store.snapshot() as snapshot:
+            lane = self._lane(snapshot)
+        if lane is None:
+            return 0, 0
+        done = self._store.compact(lane.name, progress=progress)
         return done.moved_rows, done.dropped_bytes
 
     def _rebuilt(self, progress: Progress | None) -> int:
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
-            if lane.number != self.lane:
-                return 0  # it was dropped, and another has its name
+            lane = self._lane(snapshot)
+            if lane is None:
+                return 0
             view = self._store.view(snapshot, lane)
             columns = self.columns(snapshot, lane, view).pruned(view.alive)
             marks = _marks(snapshot, lane)
@@ -193,8 +203,8 @@ class Derived:
     def _rebuild_words(self, progress: Progress | None) -> None:
         """Build the keyword index anew where it is out of date, of the living rows, and publish it."""
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
-            if lane.number != self.lane or self._store.read_only:
+            lane = self._lane(snapshot)
+            if lane is None or self._store.read_only:
                 return
             view = self._store.view(snapshot, lane)
             if self._words.is_due(snapshot, lane, view):
@@ -224,7 +234,9 @@ class Derived:
     def _is_adopted(self) -> bool:
         """Return whether another store or process has built what was due, and take it over then."""
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
+            lane = self._lane(snapshot)
+            if lane is None:
+                return True
             view = self._store.view(snapshot, lane)
             newer = self._opened(snapshot, lane, view)
         if newer is None or _is_sparse(view, lane.rows) or newer.extended(view.parts, at_most=0).stale(lane.rows):
@@ -235,8 +247,8 @@ class Derived:
 
     def _pays(self) -> bool:
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
-            return _is_sparse(self._store.view(snapshot, lane), lane.rows)
+            lane = self._lane(snapshot)
+            return lane is not None and _is_sparse(self._store.view(snapshot, lane), lane.rows)
 
     def wait(self) -> None:
         """Wait until the background has done what it began."""
@@ -420,6 +432,7 @@ def derived_of(store: Store, lane: Lane) -> Derived:
             found = store.kept.get(key)
             if not isinstance(found, Derived):
                 found = store.kept[key] = Derived(store, lane)
+    found.name = lane.name  # a migration that was cut over gives the lane another one
     return found
 
 

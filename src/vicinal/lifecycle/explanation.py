@@ -100,6 +100,7 @@ def explain(
     """
     with store.snapshot() as snapshot:
         lane = snapshot.lane(name)
+        lane.space.require(vector.space, what="the query vector")
         found = snapshot.chunks_of(lane, [record_id]).get(record_id)
         if found is None or not found.record.spans:
             raise RecordNotFoundError(

@@ -20,7 +20,8 @@ class Question:
     the weight ``weight`` for vectors (None: that of the fusion). ``or_dense``: vectors alone will do where the keyword index
     is far behind. ``shape`` says what of the ranking is shown; ``together`` that the queries are one question, whose
     rankings are fused by rank. ``apart_from`` names records that are no answers. ``paged``: the hits behind ``after`` are
-    asked for, and where to go on; they are cut from a ranking of ``depth`` places.
+    asked for, and where to go on; they are cut from a ranking of ``depth`` places. ``space`` is the id of the space that
+    who asks takes the collection to be in; ``""`` where that is all one.
     """
 
     k: int
@@ -38,6 +39,7 @@ class Question:
     depth: int = 0
     after: Cursor | None = None
     binding: str = ""
+    space: str = ""
 
     @property
     def is_plain(self) -> bool:
@@ -48,3 +50,8 @@ class Question:
 def recall_setting(collection: int) -> str:
     """Return the name under which the database keeps the recall of a collection."""
     return f"collection {collection} recall"
+
+
+def migration_setting(collection: int) -> str:
+    """Return the name under which the database keeps where the migration of a collection stands."""
+    return f"collection {collection} migration"

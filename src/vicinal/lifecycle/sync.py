@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from vicinal.chunk import Chunker
-from vicinal.lifecycle.ingest import WHOLE, cut_up, digest_of_fields, digest_of_text, new_record, prepare
+from vicinal.lifecycle.forms import Makers, Making, form_of, write
+from vicinal.lifecycle.ingest import cut_up, digest_of_fields, digest_of_text, new_record, prepare
 from vicinal.read import read
 from vicinal.read.place import id_of
 from vicinal.space import Encoder
-from vicinal.store import LedgerEntry, Store
+from vicinal.store import Form, Lane, LedgerEntry, Store
 from vicinal.types import Chunk, Document, Skipped, SyncProgress, SyncReport
 
 LOOKED_UP_AT_ONCE = 500
@@ -69,8 +70,8 @@ class _Run:
 
     store: Store
     collection: str
-    encoder: Encoder
-    chunker: Chunker | None
+    makers: Makers
+    making: Making
     tell: Callable[[SyncProgress], None]
     report: SyncReport = field(default_factory=SyncReport)
     seen: set[str] = field(default_factory=set)
@@ -79,9 +80,13 @@ class _Run:
     known_chunks: int = 0
     committed: int = 0
 
-    @property
-    def chunker_id(self) -> str:
-        return self.chunker.id if self.chunker is not None else WHOLE
+    def follow(self, lane: Lane) -> None:
+        """Go on with what makes documents ready for the lane that the collection's name leads to by now."""
+        if self.making.encoder.space != lane.space or self.making.chunker_id != lane.chunker:
+            making = self.makers(lane)
+            assert making is not None  # noqa: S101 - for the lane itself there is one, or an error
+            lane.space.require(making.encoder.space, what="the encoder")
+            self.making = making
 
     def count(self, **more: int) -> None:
         """Add to the report."""
@@ -106,6 +111,7 @@ def sync(
     *,
     encoder: Encoder,
     chunker: Chunker | None,
+    makers: Makers | None = None,
     progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Make a collection what the sources are, and say what was done.
@@ -120,6 +126,9 @@ def sync(
         In the collection's space.
     chunker : Chunker or None
         None: each document is one chunk.
+    makers : callable, optional
+        Says which encoder and chunker make documents ready for a lane: a migration may be under way, and be cut over
+        meanwhile.
     progress : callable, optional
         Called with a SyncProgress after each part that was read, encoded or committed.
 
@@ -131,7 +140,8 @@ def sync(
         The encoder is of another space.
     """
     begun = time.perf_counter()
-    run = _Run(store, collection, encoder, chunker, progress or (lambda _: None))
+    making = Making(encoder, chunker)
+    run = _Run(store, collection, makers or making.alone, making, progress or (lambda _: None))
     for name, stream in sources.streams():
         _sync_stream(run, stream, name)
     for place in sources.places:
@@ -187,7 +197,7 @@ def _stale(run: _Run, documents: Sequence[Document], fixed: str | None) -> list[
     with run.store.snapshot() as snapshot:
         lane = snapshot.lane(run.collection)
         entries = snapshot.ledger(lane, [document.id for document in documents])
-    lane.space.require(run.encoder.space, what="the encoder")
+    run.follow(lane)
     stale: list[Document] = []
     relabelled: list[tuple[Document, LedgerEntry]] = []
     for document in documents:
@@ -197,7 +207,7 @@ def _stale(run: _Run, documents: Sequence[Document], fixed: str | None) -> list[
             stale.append(document)
         elif (
             entry.text_digest != digest_of_text(document)
-            or entry.chunker != run.chunker_id
+            or entry.chunker != run.making.chunker_id
             or entry.space != lane.space.id
         ):
             run.count(changed=1)
@@ -231,7 +241,7 @@ def _relabel(run: _Run, relabelled: Sequence[tuple[Document, LedgerEntry]], fixe
 def _encode_and_commit(run: _Run, pending: Sequence[tuple[Document, str]]) -> None:
     """Cut up and encode documents, and commit them in parts of some seconds each."""
     documents = [document for document, _ in pending]
-    chunks = cut_up(documents, run.encoder, run.chunker)
+    chunks = cut_up(documents, run.making.encoder, run.making.chunker)
     run.known_chunks += sum(len(part) for part in chunks)
     run.show()
     start = size = 0
@@ -243,21 +253,29 @@ def _encode_and_commit(run: _Run, pending: Sequence[tuple[Document, str]]) -> No
 
 
 def _commit(run: _Run, pending: Sequence[tuple[Document, str]], chunks: Sequence[Sequence[Chunk]]) -> None:
+    documents, origins = [document for document, _ in pending], [origin for _, origin in pending]
     prepared = prepare(
-        [document for document, _ in pending],
+        documents,
         chunks,
-        encoder=run.encoder,
-        chunker=run.chunker_id,
-        origins=[origin for _, origin in pending],
+        encoder=run.making.encoder,
+        chunker=run.making.chunker_id,
+        origins=origins,
         progress=lambda done, _: run.show(done),
     )
-    with run.store.write() as transaction:
-        transaction.put(transaction.lane(run.collection), prepared.records, prepared.vectors, replace_existing=True)
-    run.committed += len(prepared.records)
+    first = Form(records=prepared.records, vectors=prepared.vectors, chunker=run.making.chunker_id)
+    written = write(
+        run.store,
+        run.collection,
+        lambda making, _: form_of(documents, origins, making),
+        run.makers,
+        replace_existing=True,
+        first=first,
+    )
+    run.committed += len(written.records)
     run.count(
-        chunks=len(prepared.vectors),
-        cut_records=sum(record.cut_chunks > 0 for record in prepared.records),
-        empty=sum(not record.spans for record in prepared.records),
+        chunks=len(written.vectors),
+        cut_records=sum(record.cut_chunks > 0 for record in written.records),
+        empty=sum(not record.spans for record in written.records),
     )
     run.show()
 

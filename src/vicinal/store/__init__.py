@@ -7,20 +7,23 @@ Never: encodes, searches, or shows half of a write.
 """
 
 from vicinal.store.bits import cleared, mask_of, rows_of
-from vicinal.store.catalog import Lane, Probe
+from vicinal.store.catalog import BESIDE, Lane, Probe, beside
 from vicinal.store.check import check_everything
 from vicinal.store.compaction import SPARSE, Compacted, SegmentUse, compactable, use_of
-from vicinal.store.feed import Change, Deletion
-from vicinal.store.record import NewRecord
+from vicinal.store.feed import SWAPPED, Change, Deletion
+from vicinal.store.record import Form, NewRecord
 from vicinal.store.snapshot import LaneView, LedgerEntry, Snapshot, StoredChunk, StoredRecord
 from vicinal.store.store import Store
 from vicinal.store.transaction import Transaction
 
 __all__ = [
+    "BESIDE",
     "SPARSE",
+    "SWAPPED",
     "Change",
     "Compacted",
     "Deletion",
+    "Form",
     "Lane",
     "LaneView",
     "LedgerEntry",
@@ -32,6 +35,7 @@ __all__ = [
     "StoredChunk",
     "StoredRecord",
     "Transaction",
+    "beside",
     "check_everything",
     "cleared",
     "compactable",

@@ -16,6 +16,14 @@ from vicinal.store.format import BLOCK_ROWS, SQLITE_NAME, VecHeader, row_crc
 from vicinal.store.segment import Segment
 from vicinal.types import Floats
 
+BESIDE = "\x1f"
+"""What the names of collections begin with that stand beside another one and are shown to nobody."""
+
+
+def beside(name: str) -> str:
+    """Return the name of the collection that stands beside another: the same records in another form."""
+    return BESIDE + name
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
@@ -128,6 +136,24 @@ class Catalog:
             self._known.names = [name for _, name, _ in self._checked(found, "collections")]
         return list(self._known.names)
 
+    def visible_names(self) -> list[str]:
+        """Return the names of the collections that users know, sorted."""
+        return [name for name in self.collection_names() if not name.startswith(BESIDE)]
+
+    def twin(self, lane: Lane) -> Lane | None:
+        """Return the lane beside one: what is written to the one is written to the other in the same commit."""
+        name = beside(lane.name)
+        return self.lane(name) if name in self.collection_names() else None
+
+    def lane_numbered(self, number: int) -> Lane | None:
+        """Return a lane by its number, whatever its collection is called by now; None where it is gone."""
+        known = next((lane for lane in tuple(self._known.lanes.values()) if lane.number == number), None)
+        if known is not None:
+            return known
+        sql = "SELECT collections.name FROM lanes JOIN collections ON collections.number = lanes.collection WHERE lanes.number = ?"
+        found = self._connection.execute(sql, (number,)).fetchone()
+        return None if found is None else self.lane(found[0])
+
     def lane(self, name: str) -> Lane:
         """Return the lane that answers for a collection.
 
@@ -145,7 +171,7 @@ class Catalog:
         found = self._connection.execute("SELECT number, name, model, crc FROM collections WHERE name = ?", (name,))
         collections = list(self._checked(found, "collections"))
         if not collections:
-            known = ", ".join(self.collection_names()) or "none yet"
+            known = ", ".join(self.visible_names()) or "none yet"
             raise CollectionNotFoundError(
                 f"{self._folder} has no collection {name!r}. It has: {known}.", got=name, where=str(self._folder)
             )
@@ -209,6 +235,12 @@ class Catalog:
         if not rows:
             raise self._damaged(f"the projection {digest[:16]} is missing")
         return bytes.fromhex(rows[0][1])
+
+    def settings_of(self, collection: int) -> dict[str, str]:
+        """Return the settings that belong to a collection, by what stands behind its number in their names."""
+        start = f"collection {collection} "
+        found = self._connection.execute("SELECT name, value, crc FROM settings WHERE name GLOB ?", (f"{start}*",))
+        return {name.removeprefix(start): value for name, value in self._checked(found, "settings")}
 
     def setting(self, name: str) -> str | None:
         """Return what the database keeps under a name of its own settings, or None."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from vicinal.store.bits import expanded
-from vicinal.store.catalog import Known, Lane
+from vicinal.store.catalog import BESIDE, Known, Lane
 from vicinal.store.groups import GROUPS_AT_ONCE, Groups
 from vicinal.store.record import GROUP_COLUMNS, Group, Line, NewRecord
 from vicinal.types import Fields, Floats, Rows
@@ -24,9 +24,16 @@ AT_ONCE = 1000
 """Records read in one go."""
 
 
+SWAPPED = BESIDE * 2
+"""In place of a collection's name in the table of deletions: the collection ``id`` and the one beside it changed places."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """A record that was deleted; with an empty ``id``, a whole collection."""
+    """A record that was deleted; with an empty ``id``, a whole collection.
+
+    Where ``collection`` is ``SWAPPED``, nothing was deleted: the collection ``id`` and the one beside it changed places.
+    """
 
     collection: str
     id: str

@@ -15,6 +15,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # the typing 
 from json.encoder import encode_basestring
 from typing import NamedTuple
 
+from vicinal.space import Space, Vectors
 from vicinal.store.format import GROUP_CHARS, text_crc
 from vicinal.types import Fields, Record
 
@@ -44,6 +45,22 @@ class NewRecord:
     text_digest: str
     fields_digest: str
     cut_chunks: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """Records with the vectors of their chunks in the form of one lane: its space, and its chunker.
+
+    ``chunker`` is ``""`` for vectors that were made elsewhere: they fit whatever lane is in their space.
+    """
+
+    records: tuple[NewRecord, ...]
+    vectors: Vectors
+    chunker: str = ""
+
+    def fits(self, space: Space, chunker: str) -> bool:
+        """Return whether a lane of that space and chunker can take them."""
+        return self.vectors.space == space and self.chunker in {"", chunker}
 
 
 class Line(NamedTuple):

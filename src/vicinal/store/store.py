@@ -403,7 +403,7 @@ class Store:
                 self._overwrite_failed_commit(connection)
                 connection.execute("BEGIN IMMEDIATE")
                 try:
-                    transaction = Transaction(connection, self.folder, self._known)
+                    transaction = Transaction(connection, self.folder, self._known, following=following)
                     if not following:
                         _require_primary(transaction, self.folder)
                     old_files = self._old_files(transaction)

@@ -13,20 +13,23 @@ import numpy as np
 
 from vicinal.errors import AlreadyExistsError, RangeError, RecordNotFoundError, ShapeError
 from vicinal.space import Space, Vectors
-from vicinal.store.catalog import Known, Lane, Probe
-from vicinal.store.feed import AT_ONCE
+from vicinal.store.catalog import Known, Lane, Probe, beside
+from vicinal.store.feed import AT_ONCE, SWAPPED
 from vicinal.store.format import row_crc
 from vicinal.store.groups import marks
 from vicinal.store.moving import GroupWriter
-from vicinal.store.record import MAX_FIELDS, NewRecord, lines_of
+from vicinal.store.record import MAX_FIELDS, Form, NewRecord, lines_of
 from vicinal.types import Fields
 
 
 class Transaction(GroupWriter):
     """Reads and writes of one commit. Made by ``Store.write``; it commits when that block ends well."""
 
-    def __init__(self, connection: sqlite3.Connection, folder: Path, known: Known | None = None) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, folder: Path, known: Known | None = None, *, following: bool = False
+    ) -> None:
         super().__init__(connection, folder, known)
+        self._following = following
         self._known = self._known.copy()
         self.sequence += 1
         self.dropped_lanes: list[int] = []
@@ -79,7 +82,7 @@ class Transaction(GroupWriter):
     def drop_collection(self, name: str) -> int:
         """Delete a collection with all its records; return how many there were. Its space and canary stay.
 
-        The settings whose names begin with ``collection <number>`` and a space go with it.
+        The settings whose names begin with ``collection <number>`` and a space go with it, and so does what stands beside it.
 
         Raises
         ------
@@ -87,6 +90,9 @@ class Transaction(GroupWriter):
             There is none of that name.
         """
         lane = self.lane(name)
+        twin = self._followed(lane)
+        if twin is not None:
+            self.drop_collection(twin.name)
         for segment in self.segments(lane):
             self._drop_segment(lane, segment)
         run = self._connection.execute
@@ -102,6 +108,40 @@ class Transaction(GroupWriter):
         del self._known.lanes[name], self._known.segments[lane.number]
         self._known.names = [one for one in self.collection_names() if one != name]
         return lane.records
+
+    def exchange(self, name: str) -> None:
+        """Let a name lead to the lane that stands beside it, and the lane that it led to stand beside, in one commit.
+
+        The settings of a collection stay with its name. What the name led to before is not changed: readers of older
+        commits go on with it. Where one of the two is not there, the other takes its name.
+        """
+        other = beside(name)
+        lanes = {one: self.lane(one) for one in (name, other) if one in self.collection_names()}
+        to = {name: other, other: name}
+        settings = {one: self.settings_of(lane.collection) for one, lane in lanes.items()}
+        for lane in lanes.values():
+            self._rename(lane, f"{SWAPPED}{lane.collection}")
+            del self._known.lanes[lane.name]
+        for one, lane in lanes.items():
+            self._rename(lane, to[one])
+            self._known.lanes[to[one]] = replace(lane, name=to[one])
+            for setting in settings[one]:
+                self.remove_setting(f"collection {lane.collection} {setting}")
+        for one, lane in lanes.items():
+            for setting, value in settings.get(to[one], {}).items():
+                self.put_setting(f"collection {lane.collection} {setting}", value)
+        self._known.names = sorted({*self.collection_names()} - {*lanes} | {to[one] for one in lanes})
+        self._log_deletions(SWAPPED, [name])
+
+    def _rename(self, lane: Lane, name: str) -> None:
+        values = (lane.collection, name, lane.model)
+        self._connection.execute(
+            "UPDATE collections SET name = ?, crc = ? WHERE number = ?", (name, row_crc(*values), lane.collection)
+        )
+
+    def _followed(self, lane: Lane) -> Lane | None:
+        """Return the lane beside one, which must follow it; None in a replica, whose primary tells of both."""
+        return None if self._following else self.twin(lane)
 
     def put_canary(self, space: Space, probes: Sequence[Probe]) -> None:
         """Keep the probe texts of a space, in place of those it had."""
@@ -131,7 +171,15 @@ class Transaction(GroupWriter):
         """Forget a setting; none of that name is no error."""
         self._connection.execute("DELETE FROM settings WHERE name = ?", (name,))
 
-    def put(self, lane: Lane, records: Sequence[NewRecord], vectors: Vectors, *, replace_existing: bool) -> Lane:
+    def put(
+        self,
+        lane: Lane,
+        records: Sequence[NewRecord],
+        vectors: Vectors,
+        *,
+        replace_existing: bool,
+        others: Sequence[Form] = (),
+    ) -> Lane:
         """Write records with the vectors of their chunks, in order.
 
         Parameters
@@ -144,6 +192,9 @@ class Transaction(GroupWriter):
             (sum of spans, D) in the lane's space.
         replace_existing : bool
             What stands under an id is replaced if true, an error if false.
+        others : sequence of Form
+            The same records in other forms, for the lane that stands beside this one. Where none of them fits it, what it
+            has under these ids goes: it may lack a record, and never holds another than this lane does.
 
         Returns
         -------
@@ -156,6 +207,17 @@ class Transaction(GroupWriter):
             Nothing is written.
         """
         lane = self.lane(lane.name)
+        twin = self._followed(lane)
+        written = self._put(lane, records, vectors, replace_existing=replace_existing)
+        if twin is not None:
+            fitting = next((one for one in others if one.fits(twin.space, twin.chunker)), None)
+            if fitting is None:
+                self.delete(twin, [record.id for record in records])
+            else:
+                self._put(twin, fitting.records, fitting.vectors, replace_existing=True)
+        return written
+
+    def _put(self, lane: Lane, records: Sequence[NewRecord], vectors: Vectors, *, replace_existing: bool) -> Lane:
         lane.space.require(vectors.space, what="the vectors to be stored")
         spans = sum([len(record.spans) for record in records])
         if spans != len(vectors):
@@ -236,6 +298,10 @@ class Transaction(GroupWriter):
             for record in records
         }
         self._patch(lane, told)
+        twin = self._followed(lane)
+        if twin is not None:
+            there = self._numbers(twin, [record.id for record in records])
+            self.relabel(twin, [record for record in records if record.id in there])
 
     def set_fields(self, lane: Lane, fields: Mapping[str, Fields], *, merge: bool = True) -> int:
         """Write fields of stored records, by id; return how many records there were. Vectors are not touched.
@@ -274,6 +340,9 @@ class Transaction(GroupWriter):
                     where=record_id,
                 )
         self._patch(lane, told)
+        twin = self._followed(lane)
+        if twin is not None:
+            self.set_fields(twin, fields, merge=merge)
         return len(numbers)
 
     def _patch(self, lane: Lane, told: Mapping[int, Mapping[str, Any]]) -> None:
@@ -299,6 +368,9 @@ class Transaction(GroupWriter):
 
         Ids that are not stored are no error: the state that was asked for is there.
         """
+        twin = self._followed(lane)
+        if twin is not None:
+            self.delete(twin, ids)
         numbers = self._numbers(lane, ids)
         self._log_deletions(lane.name, list(numbers))
         self._remove(self.lane(lane.name), list(numbers.values()))

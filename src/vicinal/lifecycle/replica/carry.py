@@ -1,19 +1,21 @@
 """What changed on a primary since a commit, written to a replica within one transaction.
 
 Deletions come before records, so that an id that was deleted and written again stays; a collection that was
-dropped is dropped first, so that one made again under its name begins empty.
+dropped is dropped first, so that one made again under its name begins empty. Where a migration was cut over or rolled
+back, the lanes change places between the deletions before it and those behind it.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from vicinal.errors import CorruptStoreError, ReplicaError
-from vicinal.lifecycle.question import recall_setting
+from vicinal.lifecycle.question import migration_setting, recall_setting
 from vicinal.space import Vectors
-from vicinal.store import Lane, Probe, Snapshot, Transaction
+from vicinal.store import SWAPPED, Lane, Probe, Snapshot, Transaction, beside
 from vicinal.types import Progress
 
 RECORDS_AT_ONCE = 2000
@@ -56,7 +58,7 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
     for lane in lanes:
         target = _same_lane(lane, transaction)
         _carry_identity(origin, transaction, lane)
-        _carry_recall(origin, transaction, lane, target)
+        _carry_settings(origin, transaction, lane, target)
         for change in origin.changes(lane, since, at_once=RECORDS_AT_ONCE):
             if change.in_place:
                 transaction.relabel(target, change.records)
@@ -72,27 +74,33 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
 
 
 def _carry_deletions(origin: Snapshot, transaction: Transaction, since: int, carried: Carried) -> None:
-    """Delete what was deleted since, in the order of the commits."""
+    """Delete what was deleted since, and exchange what changed places, in the order of the commits."""
     if not transaction.collection_names():
         return
-    ids: dict[str, list[str]] = defaultdict(list)
-    names = set(transaction.collection_names())
+    pending: dict[str, list[str]] = defaultdict(list)
     for deletion in origin.deletions_since(since):
-        if deletion.collection not in names:
+        name = deletion.collection
+        if name == SWAPPED:
+            for one in (deletion.id, beside(deletion.id)):
+                _delete(transaction, one, pending.pop(one, []), carried)
+            transaction.exchange(deletion.id)
+        elif name not in transaction.collection_names():
             continue
-        if deletion.id:
-            ids[deletion.collection].append(deletion.id)
-            if len(ids[deletion.collection]) >= RECORDS_AT_ONCE:
-                carried.deleted += transaction.delete(
-                    transaction.lane(deletion.collection), ids.pop(deletion.collection)
-                )
+        elif deletion.id:
+            pending[name].append(deletion.id)
+            if len(pending[name]) >= RECORDS_AT_ONCE:
+                _delete(transaction, name, pending.pop(name), carried)
         else:
-            ids.pop(deletion.collection, None)
-            names.remove(deletion.collection)
-            transaction.drop_collection(deletion.collection)
+            pending.pop(name, None)
+            transaction.drop_collection(name)
             carried.deleted += 1
-    for name, listed in ids.items():
-        carried.deleted += transaction.delete(transaction.lane(name), listed)
+    for name, ids in pending.items():
+        _delete(transaction, name, ids, carried)
+
+
+def _delete(transaction: Transaction, name: str, ids: Sequence[str], carried: Carried) -> None:
+    if ids:
+        carried.deleted += transaction.delete(transaction.lane(name), ids)
 
 
 def _same_lane(lane: Lane, transaction: Transaction) -> Lane:
@@ -121,13 +129,14 @@ def _carry_identity(origin: Snapshot, transaction: Transaction, lane: Lane) -> N
             transaction.put_projection(lane.space.projection, origin.projection(lane.space.projection))
 
 
-def _carry_recall(origin: Snapshot, transaction: Transaction, lane: Lane, target: Lane) -> None:
-    """Bring the recall that a collection keeps; each database keeps it under its own number of the collection."""
-    recall, name = origin.setting(recall_setting(lane.collection)), recall_setting(target.collection)
-    if recall is None:
-        transaction.remove_setting(name)
-    else:
-        transaction.put_setting(name, recall)
+def _carry_settings(origin: Snapshot, transaction: Transaction, lane: Lane, target: Lane) -> None:
+    """Bring the recall of a collection and the stage of its migration; each database keeps both under its own number of it."""
+    for name_of in (recall_setting, migration_setting):
+        value, name = origin.setting(name_of(lane.collection)), name_of(target.collection)
+        if value is None:
+            transaction.remove_setting(name)
+        else:
+            transaction.put_setting(name, value)
 
 
 def _plain(probe: Probe) -> tuple[str, str, str, bytes]:
