@@ -23,9 +23,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
-from migration_worlds import Hashed, vector_of
 
 import vicinal
+from migration_worlds import Hashed, vector_of
 from vicinal.errors import ConflictError
 from vicinal.lifecycle import migrate as stages
 from vicinal.lifecycle.forms import offer
@@ -173,7 +173,7 @@ def opened(folder: Path) -> tuple[vicinal.Database, vicinal.Collection]:
     return db, db.collection(NAME, create=False)
 
 
-def main(role: str, folder: Path, seed: int, size: int) -> None:
+def main(role: str, folder: Path, seed: int, size: int) -> None:  # noqa: C901 - what each of its threads does
     """Play a role until killed or stopped; a fault is written where the test looks."""
     chance = random.Random(seed)
     random.seed(seed)
@@ -181,7 +181,7 @@ def main(role: str, folder: Path, seed: int, size: int) -> None:
     def guarded(work) -> None:
         try:
             work()
-        except Exception:
+        except Exception:  # noqa: BLE001 - told to the test
             if not (folder / "stop").exists():
                 with (folder / "faults").open("a") as file:
                     file.write(f"{role} {seed}\n{traceback.format_exc()}\n")
@@ -199,7 +199,9 @@ def main(role: str, folder: Path, seed: int, size: int) -> None:
 
     def migrate() -> None:
         while not (folder / "stop").exists():
-            with suppress(ConflictError):  # records that only came with vectors since can outpace it; the next step catches up
+            with suppress(
+                ConflictError
+            ):  # records that only came with vectors since can outpace it; the next step catches up
                 migrate_once(collection, chance, note)
 
     work = {

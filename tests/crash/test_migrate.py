@@ -16,10 +16,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import soak_migrate
-from migration_worlds import Hashed
 from soak_migrate import NAME, check_vectors, model_of, opened, settle_model, start_records, stored, text_of
 
 import vicinal
+from migration_worlds import Hashed
+
 
 class _Processes:
     """Processes of soak_migrate.py, begun by one that has everything imported."""
@@ -102,8 +103,13 @@ def _verify(folder: Path, size: int, *, full: bool, writers: str = "ab") -> None
             if full:
                 found = stored(collection, who)
             else:  # only what the last write is about, which may have happened or not
-                about = [one for one in models[0].keys() | models[-1].keys() if models[0].get(one) != models[-1].get(one)]
-                found = {**{one: kept for one, kept in models[0].items() if one not in about}, **stored(collection, who, about)}
+                about = [
+                    one for one in models[0].keys() | models[-1].keys() if models[0].get(one) != models[-1].get(one)
+                ]
+                found = {
+                    **{one: kept for one, kept in models[0].items() if one not in about},
+                    **stored(collection, who, about),
+                }
             assert found in models, _difference(models, found)
             if len(models) > 1:
                 settle_model(folder, who, happened=found == models[1])
@@ -113,7 +119,13 @@ def _verify(folder: Path, size: int, *, full: bool, writers: str = "ab") -> None
 
 def _difference(models: list[dict[str, tuple[int, int]]], found: dict[str, tuple[int, int]]) -> str:
     return " or ".join(
-        str({one: (model.get(one), found.get(one)) for one in model.keys() | found.keys() if model.get(one) != found.get(one)})
+        str(
+            {
+                one: (model.get(one), found.get(one))
+                for one in model.keys() | found.keys()
+                if model.get(one) != found.get(one)
+            }
+        )
         for model in models
     )
 
