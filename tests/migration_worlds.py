@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from vicinal.errors import EncodeError
 from vicinal.space import Space, Vectors
 from vicinal.testing import ToyEncoder
 from vicinal.types import Progress
@@ -36,36 +37,40 @@ class Hashed:
 
     @property
     def space(self) -> Space:
+        """The space of every vector it gives."""
         return self._space
 
     @property
     def max_tokens(self) -> int:
+        """The window in words."""
         return self._toy.max_tokens
 
-    def _encode(self, texts: Sequence[str], progress: Progress | None) -> Vectors:
+    def encoded(self, texts: Sequence[str], progress: Progress | None = None) -> Vectors:
+        """Return a vector for each text, whatever its role."""
         self.calls += len(texts)
         if self.slow_s:
             time.sleep(self.slow_s * len(texts))
-        for text in texts:
-            if any(one in text for one in self.refuses):
-                from vicinal.errors import EncodeError  # noqa: PLC0415 - rare
-
-                raise EncodeError("the model refuses a text")
         array = np.stack([vector_of(self._name, text) for text in texts]) if texts else np.empty((0, 8), np.float32)
         if progress is not None and texts:
             progress(len(texts), len(texts))
         return Vectors(array, self._space)
 
     def encode_queries(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
-        return self._encode(texts, progress)
+        """Return the vectors of questions: those of the same texts as documents."""
+        return self.encoded(texts, progress)
 
     def encode_documents(self, texts: Sequence[str], *, progress: Progress | None = None) -> Vectors:
-        return self._encode(texts, progress)
+        """Return the vectors of documents; EncodeError where one holds a word that it refuses."""
+        if any(one in text for text in texts for one in self.refuses):
+            raise EncodeError("the model refuses a text")
+        return self.encoded(texts, progress)
 
     def count_tokens(self, texts: Sequence[str]) -> NDArray[np.int64]:
+        """Return how many words each text has."""
         return self._toy.count_tokens(texts)
 
     def token_spans(self, texts: Sequence[str]) -> list[NDArray[np.int64]]:
+        """Return where the words of each text are."""
         return self._toy.token_spans(texts)
 
 
@@ -79,6 +84,11 @@ def vector_of(name: str, text: str) -> NDArray[np.float32]:
 def records(numbers: Sequence[int], version: int = 0) -> list[dict[str, object]]:
     """Return records whose texts tell who they are, and in which version."""
     return [
-        {"id": f"r{number}", "text": f"The record of number {number} tells its name q{number}x in version {version}.", "number": number, "version": version}
+        {
+            "id": f"r{number}",
+            "text": f"The record of number {number} tells its name q{number}x in version {version}.",
+            "number": number,
+            "version": version,
+        }
         for number in numbers
     ]

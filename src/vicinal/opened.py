@@ -14,7 +14,7 @@ from typing import ParamSpec, Self, TypeVar, cast
 from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
-from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError, SpaceMismatchError, VicinalError
+from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError, VicinalError
 from vicinal.lifecycle import canary, projection_of
 from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
 from vicinal.lifecycle.question import recall_setting
@@ -57,7 +57,8 @@ def following(verb: Callable[P, R]) -> Callable[P, R]:
     """Let a verb run in one space from beginning to end, and again in the new one where the collection was cut over.
 
     The verb is called on a copy that keeps to one lane. Where that lane no longer answers for the name, what it asks is
-    refused as a mismatch of spaces; then it is called on a copy that keeps to the lane that does.
+    refused as a mismatch of spaces; then it is called on a copy that keeps to the lane that does. Any other error counts
+    for nothing as well where the name leads elsewhere by now.
     """
 
     @functools.wraps(verb)
@@ -68,7 +69,7 @@ def following(verb: Callable[P, R]) -> Callable[P, R]:
             pinned = opened._pinned()  # noqa: SLF001 - of this module
             try:
                 return call(pinned, *args[1:], **kwargs)
-            except SpaceMismatchError:
+            except VicinalError:  # a mismatch of spaces, or the old model is gone by now
                 if pinned is opened or not opened._moved_from(pinned):  # noqa: SLF001 - of this module
                     raise
         return verb(*args, **kwargs)

@@ -28,6 +28,7 @@ from vicinal.cli import (
     info,
     judge,
     maintain,
+    migrate,
     models,
     project,
     replica,
@@ -73,6 +74,7 @@ app.command("distill")(distill.distill)
 app.command("import")(exchange.import_vectors)
 app.command("export")(exchange.export)
 app.command("project")(project.project)
+app.add_typer(migrate.app, name="migrate")
 app.add_typer(models.app, name="models")
 app.add_typer(replica.app, name="replica")
 app.add_typer(snapshot.app, name="snapshot")

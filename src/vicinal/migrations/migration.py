@@ -376,7 +376,7 @@ class Migration:
         if state.paused or state.stage == "soak":
             return self._required_status()
         filled = self.backfill(progress=lambda done, total: told("filling", done, total), stop=stop)
-        if filled.stopped:
+        if filled.stopped or filled.failed:
             return self._required_status()
         settle(self._store, self._name, progress=lambda done, total: told("indexing", done, total))
         self.compare(queries, progress=lambda done, total: told("comparing", done, total))
