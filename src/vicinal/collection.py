@@ -39,11 +39,12 @@ from vicinal.types import (
     SyncReport,
     Where,
 )
+from vicinal.watch import Watch
 
 PROJECTIONS = ("pca", "rotation", "common")
 
 
-class Collection(Trials):
+class Collection(Trials, Watch):
     """A named set of records, each with its text, its fields, and the vectors of its chunks in one space.
 
     Made by ``Database.collection``. Safe for many threads; writes are one at a time.

@@ -11,7 +11,7 @@ from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
 from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError
-from vicinal.lifecycle import WHOLE, canary, projection_of
+from vicinal.lifecycle import WHOLE, canary, equivalence, projection_of
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
 from vicinal.search.background import Background
@@ -50,13 +50,14 @@ class Opened:
         with store.snapshot() as snapshot:
             lane = snapshot.lane(name)
             kept_recall = snapshot.setting(recall_setting(lane.collection))
+            served = snapshot.setting(equivalence.model_setting(lane.collection))
         self.recall = float(kept_recall) if kept_recall else DEFAULT_RECALL
         self.space: Space = lane.space
-        self.model: str = lane.model
+        self.model: str = served or lane.model
         self._chunker_id = lane.chunker
         self._number = lane.collection
         if encoder is not None:
-            self.space.require(encoder.space, what=f"the encoder given for collection {name!r}")
+            self._given = self._in_space(encoder, what=f"the encoder given for collection {name!r}")
 
     @property
     def encoder(self) -> Encoder:
@@ -73,8 +74,20 @@ class Opened:
         """
         with self._guard:
             if self._loaded is None:
-                self._loaded = self._proven(self._given if self._given is not None else self._load())
+                self._loaded = self._proven(self._bare())
             return self._loaded
+
+    def _bare(self) -> Encoder:
+        """Return the encoder that was given, or that the model's name loads: in this space, and not yet proven."""
+        return self._given if self._given is not None else self._load()
+
+    def _in_space(self, encoder: Encoder, *, what: str) -> Encoder:
+        """Return the encoder, standing in where it was proven to be the same as that of this space; else refuse it."""
+        with self._store.snapshot() as snapshot:
+            is_same = encoder.space != self.space and equivalence.is_recorded(snapshot, self.space, encoder.space)
+        if not is_same:
+            self.space.require(encoder.space, what=what)
+        return encode.stand_in(encoder, self.space, name=self.model)
 
     def _load(self) -> Encoder:
         """Return the encoder of the model's name, in the settings and the projection of this space."""
@@ -86,8 +99,7 @@ class Opened:
         with self._store.snapshot() as snapshot:
             projection = projection_of(snapshot, self.space)
         loaded = encode.load_for(self.model, self.space, projection=projection, runtime=self._runtime)
-        self.space.require(loaded.space, what=f"the model {self.model!r} as it loads now")
-        return loaded
+        return self._in_space(loaded, what=f"the model {self.model!r} as it loads now")
 
     def _proven(self, encoder: Encoder) -> Encoder:
         """Return the encoder once its canary lies where it lay; a collection from before there were canaries gets one."""
@@ -99,7 +111,7 @@ class Opened:
                 with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
                     transaction.put_canary(self.space, found)
             probes = found
-        return encode.cached(encoder, proof=canary.proof_of(probes, self.space)) if self.model else encoder
+        return encode.cached(encoder, proof=canary.proof_of(probes, encode.made_in(encoder))) if self.model else encoder
 
     @property
     def usage(self) -> dict[str, float] | None:

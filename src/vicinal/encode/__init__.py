@@ -12,6 +12,7 @@ from vicinal.encode.function import FunctionEncoder
 from vicinal.encode.loading import cached, load, load_for, name_of, projections_of, usage_of
 from vicinal.encode.providers import is_provider
 from vicinal.encode.shrink import Codes, Projection, apply, fit_common, fit_pca, project, quantize, random_rotation
+from vicinal.encode.standing_in import made_in, stand_in
 
 __all__ = [
     "Codes",
@@ -25,11 +26,13 @@ __all__ = [
     "is_provider",
     "load",
     "load_for",
+    "made_in",
     "name_of",
     "project",
     "projections_of",
     "quantize",
     "random_rotation",
+    "stand_in",
     "uncached",
     "usage_of",
 ]
