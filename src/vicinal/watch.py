@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -79,7 +80,7 @@ class Watch(Opened):
         seed: int = 0,
         progress: Progress | None = None,
     ) -> Drift:
-        """Compare what is current with a reference: has the encoder moved, or the corpus, or what people ask?
+        """Compare what is current with a reference, and tell whether the encoder, the corpus or the questions have moved.
 
         The encoder is asked first, by its canary; where it moved, nothing else is claimed.
 
@@ -101,7 +102,7 @@ class Watch(Opened):
         seed : int, 0 <= seed
             Of what is drawn: the same texts and the same seed give the same report.
         progress : callable, optional
-            Called with (comparisons done, comparisons).
+            Called with (texts encoded, texts) of each side that is encoded.
 
         Returns
         -------
@@ -206,7 +207,10 @@ def _texts(side: SideLike | None, which: str) -> tuple[str, Wanted]:
 
 def _name_of(where: Where) -> str:
     """Return a filter in one line."""
-    return " ".join(str(dict(where)).replace("'", '"').split())
+    several = where.get("$and")
+    if len(where) == 1 and isinstance(several, Sequence) and len(several) == 1:
+        return _name_of(several[0])
+    return json.dumps(where, ensure_ascii=False, default=str)
 
 
 def _texts_of(path: Path) -> Iterator[str]:

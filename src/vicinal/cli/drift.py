@@ -1,4 +1,4 @@
-"""``vicinal drift``: what has changed since, and is it chance?"""
+"""``vicinal drift``: what has changed since, and whether it can be chance."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def drift(
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare what is current with a reference: has the encoder moved, or the corpus, or what people ask?
+    """Compare what is current with a reference: whether the encoder has moved, or the corpus, or what people ask.
 
     The exit status is 1 when an alarm is raised.
     """

@@ -1,4 +1,4 @@
-"""Has the world moved? Two windows of one collection, compared where vectors lie: what is new, what is more, what is chance."""
+"""Two windows of one collection, compared where their vectors lie: what is new, what is more, what is chance."""
 
 from vicinal.lifecycle.drift.report import Drift, NovelText, Shift, Topic
 from vicinal.lifecycle.drift.run import Pair, compare, entries_of

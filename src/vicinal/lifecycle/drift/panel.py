@@ -1,4 +1,4 @@
-"""The tests of one comparison, made together: is there new content, another mixture, and can it be chance?
+"""The tests of one comparison, made together: of new content, of another mixture, and of chance.
 
 Letters: N reference rows, M current, D components.
 """

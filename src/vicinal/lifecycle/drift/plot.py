@@ -121,9 +121,7 @@ def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def _panel(
-    values: Sequence[float], bound: float, place: int, name: str, entries: Sequence[Entry], *, log: bool
-) -> str:
+def _panel(values: Sequence[float], bound: float, place: int, name: str, entries: Sequence[Entry], *, log: bool) -> str:
     """Return one series as shapes, with a line at a bound."""
     top, bottom = place * HEIGHT + TOP, (place + 1) * HEIGHT - BOTTOM
     most = max([bound * 1.2, *values])

@@ -80,7 +80,7 @@ def compare(  # noqa: PLR0913 - what is compared, by whom, how strictly
         Texts of a side at most.
     seed : int
     progress : callable, optional
-        Called with (pairs done, pairs).
+        Called with (texts encoded, texts) of each side that is encoded.
 
     Raises
     ------
@@ -91,9 +91,7 @@ def compare(  # noqa: PLR0913 - what is compared, by whom, how strictly
     if check is not None and not check.same:
         return _encoder_moved(store, name, check, level, windows)
     found = []
-    for done, pair in enumerate(pairs):
-        if progress is not None:
-            progress(done, len(pairs))
+    for pair in pairs:
         reference, current, shared = drawn(
             store,
             name,
@@ -103,13 +101,12 @@ def compare(  # noqa: PLR0913 - what is compared, by whom, how strictly
             encoder=encoder,
             samples=samples,
             seed=seed,
+            progress=progress,
         )
         tests = panel.compare(reference.vectors, current.vectors, seed=seed, level=level / len(pairs))
         found.append((pair.role, reference, current, shared, tests))
     corrected = iter(panel.corrected([p for *_, tests in found for p in tests.p_values.values()]))
     shifts = [_shift(*one, {test: next(corrected) for test in one[-1].p_values}) for one in found]
-    if progress is not None:
-        progress(len(pairs), len(pairs))
     entries, kept = _kept(store, name, shifts, [(one[1], one[2]) for one in found], check, level)
     return Drift(
         collection=name,

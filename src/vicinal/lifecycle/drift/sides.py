@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,7 +18,7 @@ from vicinal.lifecycle.derived import derived_of
 from vicinal.search import Filter
 from vicinal.space import Encoder, Vectors
 from vicinal.store import Lane, Snapshot, Store, mask_of
-from vicinal.types import Floats, Rows
+from vicinal.types import Floats, Progress, Rows
 
 LEAST_TEXTS = 20
 """Below it nothing but the coarsest change could be told from chance."""
@@ -102,6 +102,7 @@ def drawn(
     encoder: Callable[[], Encoder],
     samples: int,
     seed: int,
+    progress: Progress | None = None,
 ) -> tuple[Side, Side, int]:
     """Return both sides, and how many records were on both and count as current only.
 
@@ -116,6 +117,8 @@ def drawn(
     samples : int
         Texts of a side at most: drawn without replacement, each record as likely as any other.
     seed : int
+    progress : callable, optional
+        Called with (texts encoded, texts) of each side that is encoded.
 
     Raises
     ------
@@ -141,7 +144,9 @@ def drawn(
             sides[which] = _stored(snapshot, lane, told[which][0], found, samples, chance)
     for which, (called, wanted) in told.items():
         if isinstance(wanted, Texts):
-            sides[which] = _encoded(called, wanted.texts, role, encoder, samples, chance)
+            sides[which] = _encoded(
+                called, _some(wanted.texts, samples, chance), len(wanted.texts), role, encoder, progress
+            )
         _require_enough(sides[which], which)
     return sides["reference"], sides["current"], shared
 
@@ -178,26 +183,30 @@ def _stored(
     )
 
 
-def _encoded(
+def _some(texts: Sequence[str], samples: int, chance: np.random.Generator) -> dict[str, str]:
+    """Return some texts in their order, by their number from 1."""
+    return {str(at + 1): texts[at] for at in np.sort(chance.permutation(len(texts))[:samples]).tolist()}
+
+
+def _encoded(  # noqa: PLR0917 - as drawn
     called: str,
-    texts: Sequence[str],
+    texts: Mapping[str, str],
+    available: int,
     role: str,
     encoder: Callable[[], Encoder],
-    samples: int,
-    chance: np.random.Generator,
+    progress: Progress | None,
 ) -> Side:
     """Return texts with their vectors in a role."""
-    chosen = np.sort(chance.permutation(len(texts))[:samples]).tolist()
-    kept = [texts[at] for at in chosen]
     vectors: Vectors | Floats = np.zeros((0, 1), np.float32)
-    if kept:
+    if texts:
         asked = encoder()
-        vectors = asked.encode_queries(kept) if role == "query" else asked.encode_documents(kept)
+        encode = asked.encode_queries if role == "query" else asked.encode_documents
+        vectors = encode(list(texts.values()), progress=progress)
     return Side(
         name=called,
-        available=len(texts),
-        ids=tuple(str(at + 1) for at in chosen),
-        texts=tuple(kept),
+        available=available,
+        ids=tuple(texts),
+        texts=tuple(texts.values()),
         vectors=np.asarray(vectors),
     )
 

@@ -12,6 +12,8 @@ TERMS = 8
 LEAST_CHARS = 2
 OVER = 1.5
 """How much more frequent than everywhere a word must be to tell a class."""
+COMMON = 0.05
+"""A word that more of the other texts have tells nothing: "what" and "is", in any language."""
 MOST_CHARS = 20_000
 """Of one text that are looked at."""
 
@@ -42,6 +44,7 @@ def terms(texts: Sequence[str], classes: Sequence[Hashable], *, k: int = TERMS) 
     Grootendorst 2022, "BERTopic: neural topic modeling with a class-based TF-IDF procedure", equation 2.
     """
     counts: dict[Hashable, Counter[str]] = {}
+    sizes = Counter(classes)
     for text, one in zip(texts, classes, strict=True):
         counts.setdefault(one, Counter()).update(words_of(text))
     every: Counter[str] = Counter()
@@ -49,7 +52,12 @@ def terms(texts: Sequence[str], classes: Sequence[Hashable], *, k: int = TERMS) 
         every.update(each)
     total = sum(every.values())
     average = total / max(len(counts), 1)
-    return {one: _best(each, every, total, average, k) for one, each in counts.items()}
+    found = {}
+    for one, each in counts.items():
+        others = max(len(classes) - sizes[one], 1)
+        rare = Counter({word: count for word, count in each.items() if every[word] - count <= COMMON * others})
+        found[one] = _best(rare, every, sum(each.values()), total, average, k)
+    return found
 
 
 def words_of(text: str) -> set[str]:
@@ -58,8 +66,10 @@ def words_of(text: str) -> set[str]:
     return {word for word in found if len(word) >= LEAST_CHARS and not word.isnumeric()}
 
 
-def _best(mine: Counter[str], every: Counter[str], total: int, average: float, k: int) -> tuple[str, ...]:
-    size = sum(mine.values())
+def _best(  # noqa: PLR0917 - counts of a class, and of all
+    mine: Counter[str], every: Counter[str], size: int, total: int, average: float, k: int
+) -> tuple[str, ...]:
+    """Return the heaviest words of a class."""
     weights = {
         word: count / size * math.log(1 + average / every[word])
         for word, count in mine.items()
