@@ -19,7 +19,7 @@ from vicinal.types import Floats
 NEAREST = 5
 DEPTHS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
 """Shares of all scores at which both samples are compared, from far out to the middle."""
-DRAWS = 20_000
+DRAWS = 10_000
 BLOCK_BYTES = 64 << 20
 """Of cosines that are held at once."""
 

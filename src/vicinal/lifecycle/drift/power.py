@@ -20,7 +20,7 @@ CELLS = 12
 TRIED = 5
 """Cells that are taken out, one at a time."""
 LEAST_ROWS = 10
-TRIALS = 40
+TRIALS = 20
 DRAWS = 4_000
 
 
@@ -74,18 +74,15 @@ def curve(store: Floats, held_back: Floats, *, current: int, level: float, chanc
     if not worlds:
         return Power(shares=(), found=(), detectable=None)
     line = _line(len(held_back), current, level, chance)
-    found = [
-        float(
-            np.mean(
-                [
-                    _is_found(*world, len(held_back), current, share, line, chance)
-                    for world in worlds
-                    for _ in range(TRIALS)
-                ]
-            )
-        )
-        for share in SHARES
-    ]
+    found: list[float] = []
+    for share in SHARES:
+        if found and found[-1] == 1:  # more of it is no harder to see
+            found.append(1.0)
+            continue
+        hits = [
+            _is_found(*world, len(held_back), current, share, line, chance) for world in worlds for _ in range(TRIALS)
+        ]
+        found.append(float(np.mean(hits)))
     return Power(shares=SHARES, found=tuple(found), detectable=_crossing(found))
 
 

@@ -92,7 +92,7 @@ def parse_written(text: str) -> Written | None:
     return Written(since=since or 0, until=until)
 
 
-def drawn(
+def drawn(  # noqa: PLR0913 - what is compared, how many, by whom
     store: Store,
     name: str,
     *,
@@ -188,7 +188,7 @@ def _some(texts: Sequence[str], samples: int, chance: np.random.Generator) -> di
     return {str(at + 1): texts[at] for at in np.sort(chance.permutation(len(texts))[:samples]).tolist()}
 
 
-def _encoded(  # noqa: PLR0917 - as drawn
+def _encoded(
     called: str,
     texts: Mapping[str, str],
     available: int,

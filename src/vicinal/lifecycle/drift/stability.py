@@ -18,7 +18,7 @@ from vicinal.types import Floats
 CELLS = 20
 ROWS_A_CELL = 25
 """Fewer rows than that in a cell on average, and there are fewer cells."""
-DRAWS = 20_000
+DRAWS = 10_000
 UNSTABLE = 0.2
 """From here on a population stability index is called a shift by custom; here it is only shown."""
 LEVEL = 0.05

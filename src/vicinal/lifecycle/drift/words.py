@@ -13,7 +13,9 @@ LEAST_CHARS = 2
 OVER = 1.5
 """How much more frequent than everywhere a word must be to tell a class."""
 COMMON = 0.05
-"""A word that more of the other texts have tells nothing: "what" and "is", in any language."""
+FAR_OVER = 2.5
+"""A word that more than so many of the other texts have tells nothing, in any language ("what", "is"), unless it is that
+much more frequent here."""
 MOST_CHARS = 20_000
 """Of one text that are looked at."""
 
@@ -55,7 +57,8 @@ def terms(texts: Sequence[str], classes: Sequence[Hashable], *, k: int = TERMS) 
     found = {}
     for one, each in counts.items():
         others = max(len(classes) - sizes[one], 1)
-        rare = Counter({word: count for word, count in each.items() if every[word] - count <= COMMON * others})
+        most = {word: max(COMMON, count / sizes[one] / FAR_OVER) * others for word, count in each.items()}
+        rare = Counter({word: count for word, count in each.items() if every[word] - count <= most[word]})
         found[one] = _best(rare, every, sum(each.values()), total, average, k)
     return found
 
@@ -66,9 +69,7 @@ def words_of(text: str) -> set[str]:
     return {word for word in found if len(word) >= LEAST_CHARS and not word.isnumeric()}
 
 
-def _best(  # noqa: PLR0917 - counts of a class, and of all
-    mine: Counter[str], every: Counter[str], size: int, total: int, average: float, k: int
-) -> tuple[str, ...]:
+def _best(mine: Counter[str], every: Counter[str], size: int, total: int, average: float, k: int) -> tuple[str, ...]:
     """Return the heaviest words of a class."""
     weights = {
         word: count / size * math.log(1 + average / every[word])
