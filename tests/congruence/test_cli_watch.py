@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 import vicinal
 from provider_worlds import FakeOpenAI
-from vicinal.cli import main
+from vicinal.cli import canary, main
 from vicinal.lifecycle.drift import power
 
 WORDS = ("bank account card loan", "bread oven pan sauce", "flight gate passport train", "galaxy comet orbit moon")
@@ -61,8 +62,7 @@ def test_drift_says_what_python_says(place, run):
     assert said["shifts"][0]["tests"] == pytest.approx(dict(found.shifts[0].tests))
     assert status == int(found.alarm)
     assert len(said["history"]) == 1
-    with open("drift.html", encoding="utf-8") as page:
-        assert "<svg" in page.read()
+    assert "<svg" in Path("drift.html").read_text(encoding="utf-8")
     status, text, _ = run(*words)
     assert status == int(found.alarm)
     assert found.verdict in text
@@ -105,11 +105,11 @@ def test_checks_go_on_until_a_mismatch(place, run, monkeypatch):
     """With ``--every`` each check is a line; the first that finds another encoder ends it with status 1."""
     slept = []
 
-    def sleep(seconds):
+    def pause(seconds):
         slept.append(seconds)
-        place.seed = int(len(slept) == 3)
+        place.seed = int(len(slept) >= 3)
 
-    monkeypatch.setattr("vicinal.cli.canary.time.sleep", sleep)
+    monkeypatch.setattr(canary, "sleep", pause)
     status, text, _ = run("canary", "check", "--every", "10m")
     assert status == 1
     assert slept == [600.0] * 3

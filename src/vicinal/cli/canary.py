@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from dataclasses import asdict
 from pathlib import Path
+from time import sleep
 from typing import Annotated, Any
 
 import typer
@@ -50,7 +50,7 @@ def check(
     pause_s = None if every is None else _seconds(every)
     try:
         while _checked(db, collection, as_json=as_json) and pause_s is not None:
-            time.sleep(pause_s)
+            sleep(pause_s)
     except KeyboardInterrupt:
         if pause_s is None:
             raise
