@@ -121,6 +121,7 @@ class Collection(Trials, Watch):
                     where="vectors",
                 )
             self.space.require(vectors.space, what="the vectors to be stored")
+            self._require_unmoved()
             if len(vectors) != len(documents):
                 raise ShapeError(
                     f"{len(documents)} records came with {len(vectors)} vectors.",
@@ -318,6 +319,7 @@ class Collection(Trials, Watch):
             )
         told = told_space(space)
         self.space.require(told, what=f"the vectors of {Path(path).name}")
+        self._require_unmoved()
         return import_vectors(
             source,
             told,

@@ -10,8 +10,8 @@ from pathlib import Path
 from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
-from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError
-from vicinal.lifecycle import WHOLE, canary, equivalence, projection_of
+from vicinal.errors import CanaryMismatchError, ModelNotFoundError, ReadOnlyError, ReplicaError
+from vicinal.lifecycle import WHOLE, canary, equivalence, history, projection_of
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
 from vicinal.search.background import Background
@@ -112,6 +112,23 @@ class Opened:
                     transaction.put_canary(self.space, found)
             probes = found
         return encode.cached(encoder, proof=canary.proof_of(probes, encode.made_in(encoder))) if self.model else encoder
+
+    def _require_unmoved(self) -> None:
+        """Refuse vectors that were made elsewhere while the last check of the canary stands that found another encoder.
+
+        Whoever made them may have asked the same one. A later check that finds it the same lets them in again.
+        """
+        with self._store.snapshot() as snapshot:
+            checks = history.entries(snapshot, self._number, canary.HISTORY, store=self._store)
+        if checks and not checks[-1].get("same", True):
+            raise CanaryMismatchError(
+                f"The last check of the canary of collection {self.name!r}, at {checks[-1].get('checked_at')}, found another "
+                f"encoder than the one that made its vectors, so no vectors made elsewhere are taken. {canary.WAY_OUT} "
+                "Then run vicinal canary check.",
+                expected=f">= {canary.LEAST_COSINE}",
+                got=checks[-1].get("worst"),
+                where=self.name,
+            )
 
     @property
     def usage(self) -> dict[str, float] | None:

@@ -49,6 +49,9 @@ def test_a_provider_that_changed_is_refused_everywhere(tmp_path, server, monkeyp
         ):
             with pytest.raises(CanaryMismatchError, match=r"Bring the former model or runtime back.*vicinal migrate"):
                 use()
+        ready = vicinal.load(server.name).encode_documents(["More."])
+        with pytest.raises(CanaryMismatchError, match="vicinal canary check"):
+            notes.add([{"id": "b", "text": "More."}], vectors=ready)
         assert [one["same"] for one in notes.canary_history()] == [True, False]
     with vicinal.open(tmp_path / "db") as db:
         notes = db.collection("notes")
@@ -70,6 +73,7 @@ def test_an_encoder_that_comes_back_serves_again(tmp_path, server, monkeypatch):
         server.seed = 0
         assert notes.search("cat")[0].id == "a"
         assert notes.check_canary().same
+        assert notes.add([{"id": "b", "text": "More."}], vectors=notes.encoder.encode_documents(["More."])) == 1
 
 
 def test_the_same_weights_at_another_provider_take_over(tmp_path, server, monkeypatch):

@@ -16,6 +16,8 @@ from vicinal.lifecycle.history import Entry
 Role = Literal["document", "query"]
 Verdict = Literal["encoder drift", "corpus drift", "query drift", "corpus and query drift", "no drift"]
 NAMED_TOPICS = 5
+MIXTURE = ("classifier", "centroid", "cells")
+"""The tests that see another mixture."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,14 +198,14 @@ def findings_of(shift: Shift, level: float) -> list[str]:
         found.append(
             f"New content: about {_percent(shift.new_share)} of the current texts or more are unlike all before.{words}"
         )
-    if min(shift.tests["classifier"], shift.tests["centroid"], shift.tests["cells"]) < level:
+    if min(shift.tests[one] for one in MIXTURE) < level:
         found.append(
             f"The mixture has shifted: a classifier tells both sides apart with an AUC of {shift.auc:.2f}, the means lie "
             f"{shift.centroid_distance:.3f} apart where chance gives {shift.centroid_expected:.3f}, PSI is {shift.psi:.2f} "
             f"where chance gives {shift.psi_expected:.2f} ({UNSTABLE:g} is called unstable)."
         )
     found += [
-        f"{'Grew' if one.current_share > one.reference_share else 'Shrank'}: {one.name}: "
+        f"{'Grew' if one.current_share > one.reference_share else 'Shrank'}{'' if one.p < level else ', most likely'}: {one.name}: "
         f"{_percent(one.reference_share)} → {_percent(one.current_share)}."
         for one in shift.topics[:NAMED_TOPICS]
     ]

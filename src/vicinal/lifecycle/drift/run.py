@@ -13,6 +13,7 @@ from vicinal.lifecycle.canary import CanaryCheck
 from vicinal.lifecycle.drift import panel
 from vicinal.lifecycle.drift.panel import Panel
 from vicinal.lifecycle.drift.report import (
+    MIXTURE,
     Drift,
     NovelText,
     Role,
@@ -106,7 +107,7 @@ def compare(  # noqa: PLR0913 - what is compared, by whom, how strictly
         tests = panel.compare(reference.vectors, current.vectors, seed=seed, level=level / len(pairs))
         found.append((pair.role, reference, current, shared, tests))
     corrected = iter(panel.corrected([p for *_, tests in found for p in tests.p_values.values()]))
-    shifts = [_shift(*one, {test: next(corrected) for test in one[-1].p_values}) for one in found]
+    shifts = [_shift(*one, {test: next(corrected) for test in one[-1].p_values}, level) for one in found]
     entries, kept = _kept(store, name, shifts, [(one[1], one[2]) for one in found], check, level)
     return Drift(
         collection=name,
@@ -149,7 +150,7 @@ def _encoder_told(check: CanaryCheck | None) -> list[str]:
 
 
 def _shift(
-    role: Role, reference: Side, current: Side, shared: int, tests: Panel, corrected: Mapping[str, float]
+    role: Role, reference: Side, current: Side, shared: int, tests: Panel, corrected: Mapping[str, float], level: float
 ) -> Shift:
     """Return what was found between two sides."""
     return Shift(
@@ -174,15 +175,15 @@ def _shift(
         psi_expected=tests.cells.expected_psi,
         detectable_share=None if tests.power is None else tests.power.detectable,
         power=tests.power,
-        topics=_topics(reference, current, tests),
+        topics=_topics(reference, current, tests, shifted=min(corrected[one] for one in MIXTURE) < level),
         new_terms=_new_terms(reference, current, tests),
         novel=_novel(current, tests),
     )
 
 
-def _topics(reference: Side, current: Side, tests: Panel) -> tuple[Topic, ...]:
-    """Return the cells that changed, named by their words."""
-    changed = tests.cells.changed
+def _topics(reference: Side, current: Side, tests: Panel, *, shifted: bool) -> tuple[Topic, ...]:
+    """Return the cells that changed, named by their words; the likeliest where the mixture shifted and none is sure."""
+    changed = tests.cells.changed or (tests.cells.likeliest if shifted else ())
     if not changed:
         return ()
     words = terms([*reference.texts, *current.texts], tests.cells.cell_of.tolist())

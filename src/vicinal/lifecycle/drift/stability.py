@@ -88,6 +88,12 @@ class Stability:
         found = [cell for cell in self.cells if cell.p < LEVEL or (self.p < LEVEL and cell.single_p < SINGLE)]
         return tuple(sorted(found, key=lambda one: -abs(one.current_share - one.reference_share)))
 
+    @property
+    def likeliest(self) -> tuple[Cell, ...]:
+        """The cell whose growth is least like chance, for where another test found a mixture that no cell shows for sure."""
+        grown = [cell for cell in self.cells if cell.grew]
+        return (min(grown, key=lambda one: one.single_p),) if grown else ()
+
 
 def compare(
     reference: Floats, current: Floats, *, chance: np.random.Generator, cells: int = CELLS, draws: int = DRAWS
