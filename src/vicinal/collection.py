@@ -42,11 +42,12 @@ from vicinal.types import (
     SyncReport,
     Where,
 )
+from vicinal.watch import Watch
 
 PROJECTIONS = ("pca", "rotation", "common")
 
 
-class Collection(Trials):
+class Collection(Trials, Watch):
     """A named set of records, each with its text, its fields, and the vectors of its chunks in one space.
 
     Made by ``Database.collection``. Safe for many threads; writes are one at a time.
@@ -124,6 +125,7 @@ class Collection(Trials):
                     where="vectors",
                 )
             self.space.require(vectors.space, what="the vectors to be stored")
+            self._require_unmoved()
             if len(vectors) != len(documents):
                 raise ShapeError(
                     f"{len(documents)} records came with {len(vectors)} vectors.",
@@ -317,6 +319,7 @@ class Collection(Trials):
             )
         told = told_space(space)
         self.space.require(told, what=f"the vectors of {Path(path).name}")
+        self._require_unmoved()
         return import_vectors(
             source,
             told,

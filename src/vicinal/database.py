@@ -19,6 +19,7 @@ from vicinal.lifecycle.ingest import chunker_for
 from vicinal.lifecycle.records import checked_id
 from vicinal.lifecycle.snapshots import Taken, take
 from vicinal.space import Encoder, Space
+from vicinal.spaces import Spaces
 from vicinal.store import BESIDE, Store
 from vicinal.types import Overflow, Progress
 
@@ -70,7 +71,7 @@ def find(start: str | Path = ".") -> Path:
     )
 
 
-class Database:
+class Database(Spaces):
     """A folder of collections, open. Made by ``vicinal.open``; a context manager."""
 
     def __init__(self, store: Store) -> None:

@@ -14,8 +14,8 @@ from typing import ParamSpec, Self, TypeVar, cast
 from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
-from vicinal.errors import ModelNotFoundError, ReadOnlyError, ReplicaError, VicinalError
-from vicinal.lifecycle import canary, projection_of
+from vicinal.errors import CanaryMismatchError, ModelNotFoundError, ReadOnlyError, ReplicaError, VicinalError
+from vicinal.lifecycle import canary, equivalence, history, projection_of
 from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
@@ -40,8 +40,9 @@ R = TypeVar("R")
 class Stand:
     """One lane as it was found under a collection's name, and what is loaded for it. Its space never changes."""
 
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, model: str) -> None:
         self.lane = lane
+        self.model = model
         self.encoder: Encoder | None = None
         self.rerankers: dict[str, Reranker] = {}
         self.background: tuple[int, int, int, Background] | None = None
@@ -108,12 +109,12 @@ class Opened:
             twin = snapshot.twin(lane)
             kept_recall = snapshot.setting(recall_setting(lane.collection))
         self.recall = float(kept_recall) if kept_recall else DEFAULT_RECALL
-        self._stand = Stand(lane)
+        self._stand = self._found(lane)
         self._stands: dict[int, Stand] = {lane.number: self._stand}
         if encoder is not None and twin is not None and encoder.space == twin.space:
             offer(store, encoder)  # that of a migration under way: whoever has the collection open here may need it
         elif encoder is not None:
-            self.space.require(encoder.space, what=f"the encoder given for collection {name!r}")
+            self._given = self._in_space(encoder, self._stand, what=f"the encoder given for collection {name!r}")
 
     @property
     def space(self) -> Space:
@@ -123,7 +124,7 @@ class Opened:
     @property
     def model(self) -> str:
         """The name that loads its encoder, ``""`` for one that was given as an object."""
-        return self._stand.lane.model
+        return self._stand.model
 
     @property
     def _number(self) -> int:
@@ -157,7 +158,14 @@ class Opened:
     def _stand_of(self, lane: Lane) -> Stand:
         """Return what is loaded for a lane, the same each time."""
         with self._guard:
-            return self._stands.setdefault(lane.number, Stand(lane))
+            if lane.number not in self._stands:
+                self._stands[lane.number] = self._found(lane)
+            return self._stands[lane.number]
+
+    def _found(self, lane: Lane) -> Stand:
+        """Return a lane as it is found, with the model that serves it: its own, or one that was proven the same."""
+        with self._store.snapshot() as snapshot:
+            return Stand(lane, snapshot.setting(equivalence.model_setting(lane)) or lane.model)
 
     @property
     def encoder(self) -> Encoder:
@@ -178,14 +186,27 @@ class Opened:
         """Return the encoder of a lane, proven."""
         with self._guard:
             if stand.encoder is None:
-                stand.encoder = self._proven(self._own(stand.lane) or self._load(stand.lane), stand.lane)
+                stand.encoder = self._proven(self._bare(stand), stand)
             return stand.encoder
 
-    def _own(self, lane: Lane) -> Encoder | None:
+    def _bare(self, stand: Stand) -> Encoder:
+        """Return the encoder of a lane, given or loaded: in its space, and not yet proven."""
+        return self._own(stand) or self._load(stand)
+
+    def _own(self, stand: Stand) -> Encoder | None:
         """Return the encoder object that was given for a lane; None where its model's name must do."""
-        if self._given is not None and self._given.space == lane.space:
+        if self._given is not None and self._given.space == stand.lane.space:
             return self._given
-        return None if lane.model else offered(self._store, lane.space)
+        return None if stand.model else offered(self._store, stand.lane.space)
+
+    def _in_space(self, encoder: Encoder, stand: Stand, *, what: str) -> Encoder:
+        """Return the encoder, standing in where it was proven to be the same as that of a lane's space; else refuse it."""
+        space = stand.lane.space
+        with self._store.snapshot() as snapshot:
+            is_same = encoder.space != space and equivalence.is_recorded(snapshot, space, encoder.space)
+        if not is_same:
+            space.require(encoder.space, what=what)
+        return encode.stand_in(encoder, space, name=stand.model)
 
     def _making(self, lane: Lane) -> Making | None:
         """Return what makes documents ready for a lane; None where it is one beside and its model cannot be had."""
@@ -205,21 +226,21 @@ class Opened:
         stand = self._stand_of(lane)
         return Making(self._encoder_of(stand), stand.chunker)
 
-    def _load(self, lane: Lane) -> Encoder:
+    def _load(self, stand: Stand) -> Encoder:
         """Return the encoder of the model's name, in the settings and the projection of a lane's space."""
-        if not lane.model:
+        if not stand.model:
             raise ModelNotFoundError(
                 f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
                 where=self.name,
             )
         with self._store.snapshot() as snapshot:
-            projection = projection_of(snapshot, lane.space)
-        loaded = encode.load_for(lane.model, lane.space, projection=projection, runtime=self._runtime)
-        lane.space.require(loaded.space, what=f"the model {lane.model!r} as it loads now")
-        return loaded
+            projection = projection_of(snapshot, stand.lane.space)
+        loaded = encode.load_for(stand.model, stand.lane.space, projection=projection, runtime=self._runtime)
+        return self._in_space(loaded, stand, what=f"the model {stand.model!r} as it loads now")
 
-    def _proven(self, encoder: Encoder, lane: Lane) -> Encoder:
+    def _proven(self, encoder: Encoder, stand: Stand) -> Encoder:
         """Return the encoder once its canary lies where it lay; a collection from before there were canaries gets one."""
+        lane = stand.lane
         with self._store.snapshot() as snapshot:
             probes = snapshot.canary(lane.space)
         if not (self._is_proven and probes):  # else it has just made this collection, and its canary
@@ -228,7 +249,27 @@ class Opened:
                 with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
                     transaction.put_canary(lane.space, found)
             probes = found
-        return encode.cached(encoder, proof=canary.proof_of(probes, lane.space)) if lane.model else encoder
+        return (
+            encode.cached(encoder, proof=canary.proof_of(probes, encode.made_in(encoder))) if stand.model else encoder
+        )
+
+    def _require_unmoved(self) -> None:
+        """Refuse vectors that were made elsewhere while the last check of the canary stands that found another encoder.
+
+        Whoever made them may have asked the same one. A later check that finds it the same lets them in again.
+        """
+        with self._store.snapshot() as snapshot:
+            checks = history.entries(snapshot, self._number, canary.HISTORY, store=self._store)
+        of_space = [one for one in checks if one.get("space", self.space.id) == self.space.id]
+        if of_space and not of_space[-1].get("same", True):
+            raise CanaryMismatchError(
+                f"The last check of the canary of collection {self.name!r}, at {of_space[-1].get('checked_at')}, found another "
+                f"encoder than the one that made its vectors, so no vectors made elsewhere are taken. {canary.WAY_OUT} "
+                "Then run vicinal canary check.",
+                expected=f">= {canary.LEAST_COSINE}",
+                got=of_space[-1].get("worst"),
+                where=self.name,
+            )
 
     @property
     def usage(self) -> dict[str, float] | None:

@@ -16,9 +16,11 @@ from vicinal import __version__
 from vicinal.cli import (
     ask,
     benchmark,
+    canary,
     compare,
     demo,
     distill,
+    drift,
     edit,
     evaluate,
     exchange,
@@ -34,6 +36,7 @@ from vicinal.cli import (
     replica,
     search,
     snapshot,
+    spaces,
 )
 from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
@@ -70,14 +73,17 @@ app.command("update")(edit.update)
 app.command("info")(info.info)
 app.command("compact")(maintain.compact)
 app.command("doctor")(maintain.doctor)
+app.command("drift")(drift.drift)
 app.command("distill")(distill.distill)
 app.command("import")(exchange.import_vectors)
 app.command("export")(exchange.export)
 app.command("project")(project.project)
+app.add_typer(canary.app, name="canary")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(models.app, name="models")
 app.add_typer(replica.app, name="replica")
 app.add_typer(snapshot.app, name="snapshot")
+app.add_typer(spaces.app, name="spaces")
 
 
 def _version(wanted: bool) -> None:

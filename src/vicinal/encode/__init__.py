@@ -22,6 +22,7 @@ from vicinal.encode.shrink import (
     quantize,
     random_rotation,
 )
+from vicinal.encode.standing_in import made_in, stand_in
 
 __all__ = [
     "Codes",
@@ -36,11 +37,13 @@ __all__ = [
     "is_provider",
     "load",
     "load_for",
+    "made_in",
     "name_of",
     "project",
     "projections_of",
     "quantize",
     "random_rotation",
+    "stand_in",
     "uncached",
     "usage_of",
 ]

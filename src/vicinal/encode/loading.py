@@ -16,6 +16,7 @@ from vicinal._arrays import one_of
 from vicinal.encode import cache, providers, static
 from vicinal.encode.encoder import OVERFLOWS, TextEncoder
 from vicinal.encode.shrink import Projection, cut, project
+from vicinal.encode.standing_in import StandIn, stand_in
 from vicinal.errors import DtypeError, InputError, UnknownNameError
 from vicinal.models import Pin, find, get
 from vicinal.space import Encoder, Space
@@ -138,6 +139,8 @@ def name_of(encoder: Encoder) -> str:
 
     What ``load`` gave keeps its name, also behind a projection; paths are absolute.
     """
+    if isinstance(encoder, StandIn):
+        return encoder.name
     if encoder in _NAMES:
         return _NAMES[encoder]
     return name_of(encoder.encoder) if hasattr(encoder, "projection") and hasattr(encoder, "encoder") else ""
@@ -209,6 +212,8 @@ def cached(encoder: Encoder, *, proof: str = "") -> Encoder:
 
     ``proof`` tells a provider's model from another under its name; see ``vicinal.encode.cache.cached``.
     """
+    if isinstance(encoder, StandIn):  # what is kept is kept as what it was made by
+        return stand_in(cached(encoder.encoder, proof=proof), encoder.space, name=encoder.name)
     limit_bytes = config.encoding_cache_bytes()
     if not limit_bytes:
         return encoder

@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from vicinal.errors import CanaryMismatchError, VicinalWarning
+from vicinal.lifecycle import history
 from vicinal.space import Encoder, Space, runtime_of
 from vicinal.store import Probe, Store
 from vicinal.types import Floats
@@ -34,6 +36,46 @@ TEXTS = (
 LEAST_COSINE = 0.999
 """What each probe must keep. Worst cosines of all-MiniLM-L6-v2 against float32 over 2,500 texts: other float32 runtimes
 1.000000, bfloat16 0.9997, 8-bit weights 0.999, 8-bit weights and activations 0.98 (docs/adr/0006-canary.md)."""
+
+HISTORY = "canary"
+"""The word of the setting in which checks are kept."""
+WAY_OUT = (
+    "Bring the former model or runtime back (a provider often serves it under a dated name), take another model with "
+    "vicinal migrate, or index the sources into a new database."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CanaryCheck:
+    """What the probes of a collection's space show now.
+
+    Parameters
+    ----------
+    checked_at : str
+        ISO 8601, in UTC.
+    same : bool
+        Whether every probe lies where it lay: at a cosine of ``least`` or more.
+    worst : float
+        The lowest cosine; 1 where there are no probes.
+    least : float
+        What each must keep.
+    probes, moved : int
+        How many there are, and how many of them lie elsewhere.
+    runtime, former_runtime : str
+        What runs the model now, and what ran it when the probes were made.
+    told : str
+        What to do where the encoder has moved, else "".
+    """
+
+    checked_at: str
+    same: bool
+    worst: float
+    least: float
+    probes: int
+    moved: int
+    runtime: str
+    former_runtime: str
+    told: str = ""
 
 
 def settle(store: Store, encoder: Encoder, *, collection: str) -> tuple[Probe, ...]:
@@ -107,21 +149,73 @@ def verify(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> Non
     CanaryMismatchError
         A cosine is below ``LEAST_COSINE``.
     """
-    if not probes:
-        return
-    found = cosines(probes, encoder)
-    if float(found.min()) >= LEAST_COSINE:
-        return
-    off = int((found < LEAST_COSINE).sum())
-    raise CanaryMismatchError(
+    found = check(probes, encoder, collection=collection)
+    if not found.same:
+        raise CanaryMismatchError(
+            found.told, expected=f">= {LEAST_COSINE}", got=round(found.worst, 6), where=collection
+        )
+
+
+def check(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> CanaryCheck:
+    """Return where an encoder puts the probes now; nothing is refused here.
+
+    Parameters
+    ----------
+    probes : sequence of Probe
+        Those that are kept with the space.
+    encoder : Encoder
+        The one that calls its model, not one behind a cache.
+    collection : str
+        Whose encoder it is, for what is told.
+
+    Notes
+    -----
+    For whoever is about to rely on an encoder for long, a migration for one: ``same`` first, or ``verify``, which raises.
+    Cost: two small batches.
+    """
+    found = cosines(probes, encoder) if probes else np.ones(0, np.float32)
+    worst = float(found.min(initial=1.0))
+    moved = int((found < LEAST_COSINE).sum())
+    told = (
         f"The model that answers for collection {collection!r} is not the one that made its vectors: of {len(found)} probe "
-        f"texts {off} lie elsewhere now, the worst at a cosine of {float(found.min()):.4f}. Nothing was written and nothing "
-        "is answered, since old and new vectors cannot be compared. Bring the former model or runtime back, "
-        "or index the sources into a new database.",
-        expected=f">= {LEAST_COSINE}",
-        got=round(float(found.min()), 6),
-        where=collection,
+        f"texts {moved} lie elsewhere now, the worst at a cosine of {worst:.4f}. Nothing was written and nothing is "
+        f"answered, since old and new vectors cannot be compared. {WAY_OUT}"
     )
+    return CanaryCheck(
+        checked_at=history.now(),
+        same=not moved,
+        worst=worst,
+        least=LEAST_COSINE,
+        probes=len(found),
+        moved=moved,
+        runtime=runtime_of(encoder),
+        former_runtime=probes[0].runtime if probes else "",
+        told=told if moved else "",
+    )
+
+
+def checked(store: Store, encoder: Encoder, *, collection: str, keep: bool = True) -> CanaryCheck:
+    """Check an encoder against the canary of a collection's space, and keep what was found in its history.
+
+    Parameters
+    ----------
+    store : Store
+    encoder : Encoder
+        In the collection's space, and not behind a cache.
+    collection : str
+    keep : bool
+        Whether the check joins the history, the last ``history.MOST_ENTRIES`` of which stay.
+    """
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(collection)
+        probes = snapshot.canary(lane.space)
+    lane.space.require(encoder.space, what=f"the encoder that is checked for collection {collection!r}")
+    found = check(probes, encoder, collection=collection)
+    if keep:
+        told = {name: getattr(found, name) for name in ("checked_at", "same", "probes", "moved", "runtime")}
+        told["space"] = lane.space.id
+        history.keep(store, lane.collection, HISTORY, {**told, "worst": round(found.worst, 7)})
+    return found
 
 
 def proof_of(probes: Sequence[Probe], space: Space) -> str:

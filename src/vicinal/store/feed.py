@@ -181,6 +181,20 @@ class Feed(Groups):
             if old:
                 yield self._change(lane, old, in_place=True)
 
+    def rows_written(self, lane: Lane, since: int, until: int | None = None) -> Rows:
+        """Return the rows of the records that commits after ``since`` wrote, up to and with ``until``: int64, ascending.
+
+        Records that died since may be among them; their rows are not alive. One that compaction moved counts as written
+        when it was. Cost: reading what was written after ``since``.
+        """
+        ranges = [
+            (line.first_row, len(line.spans))
+            for group in self._groups_after(lane, since)
+            for line in group.lines()
+            if line.written > since and (until is None or line.written <= until)
+        ]
+        return np.unique(expanded(ranges))
+
     def _groups_after(self, lane: Lane, since: int) -> Iterator[Group]:
         """Go through the groups of a lane that commits after ``since`` wrote, ascending by number."""
         number = self._first_number_after(since)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from vicinal._arrays import texts_list
 from vicinal.encode.cache.store import EncodingCache
 from vicinal.encode.cache.tables import DIGEST_BYTES
+from vicinal.encode.standing_in import StandIn, stand_in
 from vicinal.errors import TruncationWarning, UnknownTextWarning, VicinalError
 from vicinal.space import Encoder, Space, Vectors, runtime_of
 from vicinal.types import Mask, Progress, Rows
@@ -46,6 +47,8 @@ def cached(encoder: Encoder, cache: EncodingCache, *, proof: str = "") -> Encode
 
 def uncached(encoder: Encoder) -> Encoder:
     """Return the encoder within, the one that calls its model for every text; any other encoder as it is."""
+    if isinstance(encoder, StandIn):
+        return stand_in(uncached(encoder.encoder), encoder.space, name=encoder.name)
     return uncached(encoder.encoder) if isinstance(encoder, _Cached) else encoder
 
 

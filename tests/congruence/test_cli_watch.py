@@ -1,0 +1,161 @@
+"""The commands that watch over a collection say what Python says, and end with the status that a schedule needs."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import vicinal
+from provider_worlds import FakeOpenAI
+from vicinal.cli import canary, main
+from vicinal.lifecycle.drift import power
+
+WORDS = ("bank account card loan", "bread oven pan sauce", "flight gate passport train", "galaxy comet orbit moon")
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run a command in this process; return (exit status, its JSON or text, standard error)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
+        monkeypatch.setattr("warnings.showwarning", None)
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return int(ended.value.code or 0), json.loads(said.out) if "--json" in words else said.out, said.err
+
+    return call
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with a database of a provider's model: 60 texts of 2023, 60 of 2024 of which a half is new."""
+    monkeypatch.setenv("VICINAL_ENCODING_CACHE_MB", "0")
+    monkeypatch.setenv("COLUMNS", "160")
+    monkeypatch.setattr(power, "TRIALS", 1)
+    monkeypatch.chdir(tmp_path)
+    with FakeOpenAI() as server:
+        with vicinal.open(".vicinal") as db:
+            notes = db.collection("notes", model=server.name)
+            for year, topics in ((2023, 3), (2024, 4)):
+                notes.add(
+                    [{"id": f"{year}-{n}", "text": f"{WORDS[n % topics]} {n} {year}", "year": year} for n in range(60)]
+                )
+        yield server
+
+
+def test_drift_says_what_python_says(place, run):
+    """The same numbers, the page where it was asked for, and status 0 or 1 by the alarm."""
+    words = ("drift", "notes", "--reference", "year<2024", "--current", "year=2024")
+    status, said, _ = run(*words, "--json", "--html", "drift.html")
+    with vicinal.open(".vicinal") as db:
+        found = db.collection("notes").drift(reference={"year": {"$lt": 2024}}, current={"year": {"$eq": 2024}})
+    assert said["verdict"] == found.verdict
+    assert said["shifts"][0]["tests"] == pytest.approx(dict(found.shifts[0].tests))
+    assert status == int(found.alarm)
+    assert len(said["history"]) == 1
+    assert "<svg" in Path("drift.html").read_text(encoding="utf-8")
+    status, text, _ = run(*words)
+    assert status == int(found.alarm)
+    assert found.verdict in text
+
+
+def test_sides_are_filters_commits_or_files(place, run, tmp_path):
+    """What is a file is read, what begins with since or until is a range, all else is a filter."""
+    (tmp_path / "log.txt").write_text("\n".join(f"where is the {n}" for n in range(40)), encoding="utf-8")
+    status, said, _ = run("drift", "notes", "--reference", "until:2", "--current", "since:2", "--json")
+    assert status in {0, 1}
+    assert said["shifts"][0]["current"] == "since:2"
+    _, said, _ = run("drift", "notes", "--reference", "log.txt", "--current", '{"year": 2024}', "--json")
+    assert said["shifts"][0]["reference"] == "log.txt"
+    _, said, _ = run("drift", "notes", "--reference-queries", "log.txt", "--current-queries", "log.txt", "--json")
+    assert said["shifts"][0]["role"] == "query"
+    assert said["verdict"] == "no drift"
+    status, said, _ = run("drift", "notes", "--reference", "year<2024", "--json")
+    assert (status, said["error"]["where"]) == (2, "current")
+
+
+def test_a_moved_encoder_is_an_alarm(place, run):
+    """Drift and the canary end with status 1 and name the way out; a search is refused with the status of models."""
+    place.seed = 1
+    status, said, _ = run("drift", "notes", "--reference", "year<2024", "--current", "year=2024", "--json")
+    assert (status, said["verdict"], said["shifts"]) == (1, "encoder drift", [])
+    status, said, _ = run("canary", "check", "--json")
+    assert (status, said["same"]) == (1, False)
+    assert "vicinal migrate" in said["told"]
+    status, text, told = run("canary", "check")
+    assert status == 1
+    assert "moved" in text
+    assert "vicinal migrate" in told.replace("\n", " ")
+    assert run("search", "bread", "--json")[0] == 5
+    _, said, _ = run("canary", "history", "--json")
+    assert [one["same"] for one in said["checks"]] == [False] * 3
+    assert "0." in run("canary", "history")[1]
+
+
+def test_checks_go_on_until_a_mismatch(place, run, monkeypatch):
+    """With ``--every`` each check is a line; the first that finds another encoder ends it with status 1."""
+    slept = []
+
+    def pause(seconds):
+        slept.append(seconds)
+        place.seed = int(len(slept) >= 3)
+
+    monkeypatch.setattr(canary, "sleep", pause)
+    status, text, _ = run("canary", "check", "--every", "10m")
+    assert status == 1
+    assert slept == [600.0] * 3
+    assert text.count("the same") == 3
+    assert text.count("moved") == 1
+
+
+@pytest.mark.parametrize("every", ["", "10", "0s", "1y", "-1s", "1e9d"])
+def test_a_duration_that_is_none_is_refused(place, run, every):
+    """Before anything is checked."""
+    status, _, told = run("canary", "check", "--every", every)
+    assert status == 2
+    assert "30s, 10m, 1h or 1d" in told
+
+
+def test_ctrl_c_ends_a_schedule_well(place):
+    """Status 0, since every check so far was good; the database is closed."""
+    environment = {**os.environ, "VICINAL_KEY_HOSTS": "", "PYTHONUNBUFFERED": "1"}
+    command = [sys.executable, "-m", "vicinal", "canary", "check", "--every", "1h", "--json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, text=True
+    ) as process:
+        assert json.loads(process.stdout.readline())["same"] is True
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 0, told
+    assert "every check so far" in told
+
+
+def test_spaces_are_listed_proven_and_withdrawn(place, run):
+    """The same weights at another server serve the collection, until that is taken back."""
+    with FakeOpenAI(model="same-weights") as other, FakeOpenAI(model="another") as wrong:
+        wrong.seed = 2
+        status, said, _ = run("spaces", "assert-same", "notes", wrong.name, "--json")
+        assert (status, said["error"]["code"]) == (4, "space_mismatch")
+        status, said, _ = run("spaces", "assert-same", "notes", other.name, "--serve", "--samples", "30", "--json")
+        assert (status, said["texts"], said["serve"]) == (0, 30, True)
+        _, said, _ = run("spaces", "list", "--json")
+        assert said["spaces"][0]["same"][0]["model"] == other.name
+        assert other.name in run("spaces", "list")[1]
+        asked = len(place.seen)
+        assert run("search", "bread oven", "--json")[0] == 0
+        assert len(place.seen) == asked
+        status, text, _ = run("spaces", "withdraw", "notes", other.name)
+        assert status == 0
+        assert "no more" in text
+        assert run("spaces", "withdraw", "notes", other.name, "--json")[0] == 3
+        assert "the same" in run("spaces", "assert-same", "notes", other.name)[1]
