@@ -1,0 +1,114 @@
+"""Which languages the texts are in, and which of them the model cannot tell apart."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from vicinal.lexical.languages import NAMES
+from vicinal.lifecycle.doctor.check import Check, Limits, judged, skipped
+from vicinal.lifecycle.doctor.geometry import mean_cosine
+from vicinal.types import Floats
+
+SCRIPT_CHARS = 400
+"""Characters of a text from which its script is told."""
+SCRIPTS = {
+    "CJK": "Han", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "LATIN": "Latin", "GREEK": "Greek",
+    "CYRILLIC": "Cyrillic", "ARABIC": "Arabic", "HEBREW": "Hebrew", "DEVANAGARI": "Devanagari", "THAI": "Thai",
+}  # fmt: skip
+LEAST_GROUP = 20
+"""Texts of a language below which nothing is said of it."""
+CROWDED_BY = 0.25
+"""How much higher the mean cosine within a language is than within the commonest one, where the model does not know it."""
+FOREIGN = Limits(notice=0.0, alarm=0.05)
+MIX = Limits()
+SHOWN = 12
+
+_KNOWN: dict[str, str] = {}
+
+
+def script_of(text: str) -> str:
+    """Return the script that most letters among the first ones of a text are in, ``""`` where there are no letters."""
+    head = text[:SCRIPT_CHARS]
+    if head.isascii():
+        return "Latin" if any(map(str.isalpha, head)) else ""
+    counts = Counter(_script(letter) for letter in head if letter.isalpha())
+    return max(counts, key=lambda one: (counts[one], one)) if counts else ""
+
+
+def _script(letter: str) -> str:
+    """Return the script of a letter, by the first word of its name in Unicode."""
+    found = _KNOWN.get(letter)
+    if found is None:
+        name = unicodedata.name(letter, "OTHER").split(" ", 1)[0]
+        found = _KNOWN[letter] = SCRIPTS.get(name, name.capitalize())
+    return found
+
+
+def groups_of(languages: Sequence[str], scripts: Sequence[str]) -> list[str]:
+    """Return for each text its language, or its script where no language was told, ``""`` for a text without letters."""
+    return [
+        NAMES[language] if language else f"{script} script" if script else ""
+        for language, script in zip(languages, scripts, strict=True)
+    ]
+
+
+def crowding(unit: Floats, groups: Sequence[str]) -> Mapping[str, tuple[int, float]]:
+    """Return for each group of enough texts how many there are, and the mean cosine within it; the largest group first.
+
+    Parameters
+    ----------
+    unit : float32 array of shape (N, D)
+        At unit length.
+    groups : sequence of str
+        The group of each; ``""`` belongs to none.
+    """
+    array = np.asarray(groups, dtype=object)
+    counts = Counter(one for one in groups if one)
+    return {
+        name: (count, mean_cosine(unit[array == name])) for name, count in counts.most_common() if count >= LEAST_GROUP
+    }
+
+
+def check_languages(unit: Floats, groups: Sequence[str]) -> list[Check]:
+    """Return the mix of languages, and what of it the model does not know."""
+    told = Counter(one for one in groups if one)
+    if not told:
+        return [skipped("languages", "languages", "No text has letters.")]
+    total = sum(told.values())
+    shares = {name: count / total for name, count in told.most_common(SHOWN)}
+    mix = ", ".join(f"{name} {share:.0%}" for name, share in shares.items() if share >= 0.005)  # noqa: PLR2004 - what is shown as 1 %
+    found = [
+        judged(
+            "languages",
+            "languages",
+            1 - next(iter(shares.values())),
+            MIX,
+            unit="share besides the commonest",
+            told=f"The texts are {mix}.",
+            details={"shares": shares},
+        )
+    ]
+    crowded = crowding(unit, groups)
+    if not crowded:
+        return [*found, skipped("foreign languages", "languages", f"No language has {LEAST_GROUP} texts.")]
+    home = next(iter(crowded.values()))[1]
+    foreign = {name: (count, mean) for name, (count, mean) in crowded.items() if mean - home > CROWDED_BY}
+    names = ", ".join(f"{name} (mean cosine {mean:.2f})" for name, (_, mean) in foreign.items())
+    return [
+        *found,
+        judged(
+            "foreign languages",
+            "languages",
+            sum(count for count, _ in foreign.values()) / total,
+            FOREIGN,
+            told=f"The model hardly tells texts apart in {names}; within {next(iter(crowded))} it is {home:.2f}."
+            if foreign
+            else f"No language lies crowded; the mean cosine within {next(iter(crowded))} is {home:.2f}.",
+            advice="These texts cannot be found by meaning: use a multilingual model, or search them by words.",
+            details={name: {"texts": count, "mean_cosine": mean} for name, (count, mean) in crowded.items()},
+        ),
+    ]
