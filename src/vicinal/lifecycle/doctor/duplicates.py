@@ -11,7 +11,7 @@ from vicinal import kernels
 from vicinal.lifecycle.doctor.check import Check, Limits, judged, skipped
 from vicinal.types import Floats, Rows
 
-ASKED = 2000
+ASKED = 1000
 """Vectors whose nearest other is looked for among all that were sampled, at most."""
 SAME_COSINE = 0.999
 """From here on two vectors are one for every search: 8-bit weights move a text further (docs/adr/0006-canary.md)."""

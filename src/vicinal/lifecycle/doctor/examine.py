@@ -10,7 +10,19 @@ from functools import cached_property
 import numpy as np
 
 from vicinal.errors import StoreError, VicinalError
-from vicinal.lifecycle.doctor import codecs, duplicates, geometry, hubness, hygiene, identity, index, languages, storage
+from vicinal.lifecycle.doctor import (
+    agreement,
+    codecs,
+    duplicates,
+    geometry,
+    hubness,
+    hygiene,
+    identity,
+    index,
+    languages,
+    storage,
+)
+from vicinal.lifecycle.doctor.agreement import Agreement
 from vicinal.lifecycle.doctor.check import Check, Pictures, in_order, skipped
 from vicinal.lifecycle.doctor.geometry import Spectrum
 from vicinal.lifecycle.doctor.health import Health
@@ -101,6 +113,16 @@ class Case:
             return chosen, np.zeros(len(chosen), dtype=np.int64)
         neighbors = hubness.neighbors_of(np.ascontiguousarray(unit[chosen]))
         return chosen, hubness.hub_counts(neighbors, len(chosen))
+
+    @cached_property
+    def agreement(self) -> tuple[Rows, Agreement]:
+        """The places of those whose words were compared among all with a direction, and how vectors and texts agree."""
+        chance = np.random.default_rng(self.question.seed)
+        chosen = np.sort(chance.permutation(len(self.sample.unit))[: agreement.ROWS])
+        if len(chosen) < agreement.LEAST:
+            return chosen, Agreement.of_none()
+        texts = raw_texts(self.snapshot, self.lane, self.sample.rows[self.sample.unit_places[chosen]])
+        return chosen, agreement.agreement(texts, self.sample.unit[chosen], seed=self.question.seed)
 
     def ids_of_unit(self, chosen: Rows | None = None) -> list[str]:
         """Return the ids of the vectors that have a direction, or of some of them."""
@@ -202,6 +224,11 @@ def _of_mixed(case: Case) -> list[Check]:
     return [identity.check_mixed(case.sample.unit, case.spectrum, case.ids_of_unit())]
 
 
+def _of_agreement(case: Case) -> list[Check]:
+    chosen, found = case.agreement
+    return [agreement.check_agreement(found, case.ids_of_unit(chosen))]
+
+
 def _of_vectors(case: Case) -> list[Check]:
     return hygiene.check_vectors(case.sample, case.lane.space, case.texts)
 
@@ -242,23 +269,15 @@ def _of_geometry(case: Case) -> list[Check]:
 
 
 def _pairs(case: Case) -> tuple[Floats, Floats, str]:
-    """Return pairs that belong together, at unit length: neighbouring chunks, else a text's first sentence and its rest."""
+    """Return pairs that belong together, at unit length: neighbouring chunks, else texts of the same words."""
     sample, following = case.sample, case.texts.next_rows
     places = np.flatnonzero(following >= 0)[:PAIRS] if len(sample) else np.empty(0, dtype=np.int64)
     if len(places) >= geometry.LEAST_ROWS:
         right = case.snapshot.vectors_at(case.lane, following[places])
         return geometry.at_unit_length(sample.vectors[places], right, "neighbouring chunks")
-    encoder = case.encoder
-    if isinstance(encoder, VicinalError) or not identity.is_local(encoder):
-        return geometry.at_unit_length(sample.vectors[:0], sample.vectors[:0], "neighbouring chunks")
-    chosen = np.random.default_rng(case.question.seed).permutation(len(sample))[:PAIRS]
-    texts = raw_texts(case.snapshot, case.lane, sample.rows[chosen])
-    parts = [pair for text in texts if (pair := geometry.first_and_rest(text))][: geometry.SENTENCES]
-    if len(parts) < geometry.LEAST_ROWS:
-        return geometry.at_unit_length(sample.vectors[:0], sample.vectors[:0], "sentences")
-    left = np.asarray(encoder.encode_documents([first for first, _ in parts]))
-    right = np.asarray(encoder.encode_documents([rest for _, rest in parts]))
-    return geometry.at_unit_length(left, right, "first sentences with the rest of their texts")
+    chosen, found = case.agreement
+    unit = sample.unit[chosen]
+    return unit[found.places], unit[found.neighbors[:, 0]], "texts of the same words"
 
 
 def _of_codecs(case: Case) -> list[Check]:
@@ -274,6 +293,7 @@ LOOKS: tuple[tuple[str, str, Callable[[Case], list[Check]]], ...] = (
     ("identity", "space and pin", _of_identity),
     ("identity", "encoded again", _of_again),
     ("identity", "mixed spaces", _of_mixed),
+    ("identity", "texts and vectors", _of_agreement),
     ("vectors", "zero vectors", _of_vectors),
     ("index", "recall", _of_index),
     ("texts", "cut texts", _of_texts),

@@ -5,7 +5,6 @@ Letters: N vectors at unit length, D components, l the eigenvalues of their cova
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,14 +18,10 @@ PAIR_ROWS = 2048
 WIDEST = 1024
 """Components up to which the covariance is taken; above, so many rows are compared with one another instead."""
 BINS = 40
-SENTENCES = 64
-"""Texts whose first sentence is encoded apart from the rest, where no record has neighbouring chunks."""
-LEAST_CHARS = 20
-_SENTENCE = re.compile(r"(?<=[.!?。])\s*(?=\S)")
 PUBLISHED = "published start value"
 
 CONE = Limits(notice=0.3, alarm=0.5, source=PUBLISHED)
-RANK = Limits(notice=0.1, alarm=0.05, below=True, source=PUBLISHED)
+RANK = Limits(notice=0.08, alarm=0.05, below=True)
 FIRST = Limits(notice=0.2, alarm=0.3, source=PUBLISHED)
 APART = Limits(notice=1.0, alarm=0.3, below=True)
 REPORT = Limits()
@@ -223,14 +218,6 @@ def check_alignment(left: Floats, right: Floats, what: str, cosines: Floats) -> 
             details={"alignment": near, "mean_cosine": float(positive.mean()), "pairs": len(left)},
         )
     ]
-
-
-def first_and_rest(text: str) -> tuple[str, str] | None:
-    """Return the first sentence of a text and the rest, None where one of them would say too little."""
-    parts = _SENTENCE.split(text.strip(), maxsplit=1)
-    if len(parts) < 2 or min(map(len, parts)) < LEAST_CHARS:  # noqa: PLR2004 - a pair
-        return None
-    return parts[0], parts[1]
 
 
 def at_unit_length(left: Floats, right: Floats, what: str) -> tuple[Floats, Floats, str]:

@@ -5,12 +5,13 @@ Letters: N vectors at unit length, D components.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vicinal.errors import CanaryMismatchError, SpaceMismatchError, VicinalError
+from vicinal.errors import CanaryMismatchError, SpaceMismatchError, VicinalError, VicinalWarning
 from vicinal.lifecycle import canary
 from vicinal.lifecycle.doctor.check import Check, Limits, judged, skipped
 from vicinal.lifecycle.doctor.geometry import Spectrum
@@ -19,14 +20,14 @@ from vicinal.store import Probe
 from vicinal.types import Floats, Mask
 
 LEAST_ROWS = 200
-AGAIN = 32
+AGAIN = 24
 """Stored texts that are encoded again."""
 HALF = 0.5
 """The share of the variance that the leading directions hold together, whose part in each vector is its signature."""
 
 CANARY = Limits(alarm=canary.LEAST_COSINE, notice=0.9999, below=True, source="docs/adr/0006-canary.md")
 AGAIN_OFF = Limits(notice=0.0, alarm=0.02)
-MIXED = Limits(notice=5.0, alarm=6.0)
+MIXED = Limits(notice=3.8, alarm=4.5)
 LEAST_SHARE = 0.01
 """Groups that are smaller are outliers, not a second model."""
 
@@ -76,7 +77,9 @@ def check_again(texts: Sequence[str], stored: Floats, encoder: Encoder) -> Check
     kept = [place for place, text in enumerate(texts) if text.strip()]
     if not kept:
         return skipped("encoded again", "identity", "No texts are stored.")
-    now = np.asarray(encoder.encode_documents([texts[place] for place in kept]))
+    with warnings.catch_warnings():  # what is cut now was cut and counted then
+        warnings.simplefilter("ignore", VicinalWarning)
+        now = np.asarray(encoder.encode_documents([texts[place] for place in kept]))
     lengths = np.linalg.norm(now, axis=1) * np.linalg.norm(stored[kept], axis=1)
     same_zero = ~now.any(axis=1) & ~stored[kept].any(axis=1)
     cosines = np.einsum("qd,qd->q", now, stored[kept]) / np.maximum(lengths, np.finfo(np.float32).tiny)
@@ -113,7 +116,7 @@ def split(values: Floats) -> Split:
     Notes
     -----
     ``distance`` is |m1 - m2| / sqrt((s1^2 + s2^2) / 2): 2.65 for the halves of a normal distribution, 3.5 for those of
-    a uniform one, and above 5 only where there are two humps with a valley between them.
+    a uniform one, at most 3.4 on collections of one model, and more where there are two humps with a valley between them.
 
     References
     ----------

@@ -88,7 +88,7 @@ def check_recall(found: Served, view: LaneView, *, asked: float, samples: int) -
         unit=f"recall@{NEIGHBORS}",
         limit=f"alarm < {asked:g}",
         source="what was asked for, beyond what the sampling explains",
-        told=f"{told} The interval at 95 % is {measured.low:.4f} to {measured.high:.4f}, of {measured.queries} questions.",
+        told=f"{told} {measured.queries} questions bound it by {measured.low:.4f} and {measured.high:.4f}, each right nine times of ten.",
         advice="" if measured.high >= asked else f"Searches find less than was asked for: {COMPACT}",
         details={
             "asked": asked,

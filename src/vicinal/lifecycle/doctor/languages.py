@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -27,16 +28,20 @@ FOREIGN = Limits(notice=0.0, alarm=0.05)
 MIX = Limits()
 SHOWN = 12
 
+_ASCII_LETTERS = re.compile("[A-Za-z]+")
 _KNOWN: dict[str, str] = {}
 
 
 def script_of(text: str) -> str:
     """Return the script that most letters among the first ones of a text are in, ``""`` where there are no letters."""
     head = text[:SCRIPT_CHARS]
-    if head.isascii():
-        return "Latin" if any(map(str.isalpha, head)) else ""
-    counts = Counter(_script(letter) for letter in head if letter.isalpha())
-    return max(counts, key=lambda one: (counts[one], one)) if counts else ""
+    rest = _ASCII_LETTERS.sub("", head)
+    plain = len(head) - len(rest)
+    if rest.isascii():
+        return "Latin" if plain else ""
+    counts = Counter(_script(letter) for letter in rest if letter.isalpha())
+    counts["Latin"] += plain
+    return max(counts, key=lambda one: (counts[one], one)) if counts.total() else ""
 
 
 def _script(letter: str) -> str:

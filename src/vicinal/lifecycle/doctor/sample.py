@@ -22,6 +22,8 @@ SAMPLE_ROWS = 20_000
 """Rows that are looked at, at most: 31 MB of 384 components."""
 TEXTS_AT_ONCE = 1000
 DIGEST_BYTES = 16
+LANGUAGE_CHARS = 1000
+"""Of a text, from which its language is guessed."""
 
 
 @dataclass(frozen=True)
@@ -135,4 +137,4 @@ def _told(row: int, chunk: StoredChunk | None) -> tuple[str, int, bytes, str, st
     if not text:
         return record.id, 0, b"", "", "", following
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()
-    return record.id, len(text), digest, script_of(text), guessed(text) or "", following
+    return record.id, len(text), digest, script_of(text), guessed(text[:LANGUAGE_CHARS]) or "", following
