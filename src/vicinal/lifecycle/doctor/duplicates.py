@@ -16,6 +16,7 @@ ASKED = 1000
 SAME_COSINE = 0.999
 """From here on two vectors are one for every search: 8-bit weights move a text further (docs/adr/0006-canary.md)."""
 LISTED = 5
+LEAST_ROWS = 30
 EXACT = Limits(notice=0.1, alarm=0.3)
 NEAR = Limits(notice=0.02, alarm=0.1)
 
@@ -67,8 +68,9 @@ def check_duplicates(digests: Sequence[bytes], ids: Sequence[str], scale: float)
 
 def check_near(unit: Floats, digests: Sequence[bytes], ids: Sequence[str], *, seed: int, scale: float) -> list[Check]:
     """Return the check of vectors in one place whose texts differ; digests and ids are those of ``unit``."""
-    if len(unit) < 2:  # noqa: PLR2004 - a pair
-        return [skipped("near-identical vectors", "duplicates", "There are no two vectors.")]
+    if len(unit) < LEAST_ROWS:
+        why = f"{len(unit)} vectors are too few; {LEAST_ROWS} would do."
+        return [skipped("near-identical vectors", "duplicates", why)]
     asked = np.sort(np.random.default_rng(seed).permutation(len(unit))[:ASKED])
     others, cosines = nearest_others(unit, asked)
     alike = [

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from vicinal.errors import StoreError, VicinalError
+from vicinal.errors import CorruptStoreError, StoreError, VicinalError
 from vicinal.lifecycle.doctor import (
     agreement,
     codecs,
@@ -156,7 +156,10 @@ def examine(store: Store, name: str, question: Question, *, progress: Progress |
     begun = time.perf_counter()
     checks: list[Check] = []
     with store.snapshot() as snapshot:
-        case = Case(store, snapshot, snapshot.lane(name), question)
+        try:
+            case = Case(store, snapshot, snapshot.lane(name), question)
+        except CorruptStoreError as error:
+            return Health.of_damage(name, error)
         for done, (family, what, look) in enumerate(LOOKS):
             if progress is not None:
                 progress(done, len(LOOKS))

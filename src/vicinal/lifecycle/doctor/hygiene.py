@@ -101,9 +101,7 @@ def check_texts(texts: Texts, lane: Lane) -> list[Check]:
     if not len(texts.chars) or not texts.chars.any():
         return [*found, skipped("empty texts", "texts", "No texts are stored, only vectors.")]
     empty = texts.chars == 0
-    short = (texts.chars < SHORT_CHARS) & ~empty
-    return [
-        *found,
+    found.append(
         judged(
             "empty texts",
             "texts",
@@ -112,7 +110,13 @@ def check_texts(texts: Texts, lane: Lane) -> list[Check]:
             told=f"{int(empty.sum())} of {len(empty)} texts are empty or white space.",
             advice="Delete them: they all lie in one place and answer questions that they have nothing to say to.",
             details={"ids": _ids(texts, empty)},
-        ),
+        )
+    )
+    if len(texts.chars) < LEAST_ROWS:
+        return [*found, skipped("short texts", "texts", f"{len(empty)} texts are too few; {LEAST_ROWS} would do.")]
+    short = (texts.chars < SHORT_CHARS) & ~empty
+    return [
+        *found,
         judged(
             "short texts",
             "texts",

@@ -41,6 +41,8 @@ def script_of(text: str) -> str:
         return "Latin" if plain else ""
     counts = Counter(_script(letter) for letter in rest if letter.isalpha())
     counts["Latin"] += plain
+    if counts["Japanese"]:  # written with Han beside its own letters
+        counts["Japanese"] += counts.pop("Han", 0)
     return max(counts, key=lambda one: (counts[one], one)) if counts.total() else ""
 
 
