@@ -217,6 +217,10 @@ def _of_again(case: Case) -> list[Check]:
     encoder = case.encoder
     if isinstance(encoder, VicinalError) or not identity.is_local(encoder):
         return [skipped("encoded again", "identity", "The model is not at hand, or each text would have to be paid.")]
+    if "-c" in case.lane.chunker:
+        return [
+            skipped("encoded again", "identity", "The texts were encoded with their headings, which are not stored.")
+        ]
     sample = case.sample
     chosen = np.sort(np.random.default_rng(case.question.seed).permutation(len(sample))[: identity.AGAIN])
     texts = raw_texts(case.snapshot, case.lane, sample.rows[chosen])

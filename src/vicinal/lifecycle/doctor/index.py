@@ -108,25 +108,20 @@ def check_index(found: Served, snapshot: Snapshot, lane: Lane) -> list[Check]:
     dead = snapshot.counts(lane)["dead_rows"]
     stored = lane.rows + dead
     share = dead / stored if stored >= LEAST_DEAD else 0.0
-    unsaved = (
-        ""
-        if found.vectors is not None or not index.coded_rows
-        else " It is not saved, and is made again at each start."
-    )
+    told = f"The index has all it needs: {index.coded_rows} rows coded, {index.waiting_rows} searched exactly."
+    if why and index.coded_rows and not found.has_vectors:
+        told = f"No index was saved yet, so that each process codes {index.coded_rows} rows for itself."
+    elif why:
+        told = ADVICE[why]
     stale = Check(
         name="index age",
         family="index",
         state="notice" if why else "ok",
         value=waiting,
         unit="share not coded",
-        limit="notice when the index itself says that it is out of date",
+        limit="notice when the index says so",
         source="docs/concepts/index.md",
-        told=(
-            ADVICE[why]
-            if why
-            else f"The index has all it needs: {index.coded_rows} rows coded, {index.waiting_rows} searched exactly."
-        )
-        + unsaved,
+        told=told,
         advice=ADVICE[why] if why else "",
         details={"why": why, **index.info()},
     )

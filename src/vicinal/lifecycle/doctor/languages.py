@@ -20,20 +20,29 @@ SCRIPTS = {
     "CJK": "Han", "HIRAGANA": "Japanese", "KATAKANA": "Japanese", "HANGUL": "Korean", "LATIN": "Latin", "GREEK": "Greek",
     "CYRILLIC": "Cyrillic", "ARABIC": "Arabic", "HEBREW": "Hebrew", "DEVANAGARI": "Devanagari", "THAI": "Thai",
 }  # fmt: skip
-LEAST_GROUP = 20
+LEAST_GROUP = 50
 """Texts of a language below which nothing is said of it."""
+HOME_SHARE = 0.05
+"""The language that the model knows best is looked for among those that have such a share of the texts."""
 CROWDED_BY = 0.25
-"""How much higher the mean cosine within a language is than within the commonest one, where the model does not know it."""
+"""How much higher the mean cosine within a language is than within the best known one, where the model does not know it."""
 FOREIGN = Limits(notice=0.0, alarm=0.05)
 MIX = Limits()
 SHOWN = 12
 
+ACCENTED, ACCENTS = "accented Latin", 0.05
+"""Latin with more than this share of letters beyond ASCII: a language such as Vietnamese, which has no list of words."""
+UNTOLD = "no language told"
+"""Latin without accents and without the commonest words of any language: code, tables, names."""
 _ASCII_LETTERS = re.compile("[A-Za-z]+")
 _KNOWN: dict[str, str] = {}
 
 
 def script_of(text: str) -> str:
-    """Return the script that most letters among the first ones of a text are in, ``""`` where there are no letters."""
+    """Return the script that most letters among the first ones of a text are in, ``""`` where there are no letters.
+
+    Latin with many accents is told apart; Han beside Japanese letters is Japanese.
+    """
     head = text[:SCRIPT_CHARS]
     rest = _ASCII_LETTERS.sub("", head)
     plain = len(head) - len(rest)
@@ -43,7 +52,8 @@ def script_of(text: str) -> str:
     counts["Latin"] += plain
     if counts["Japanese"]:  # written with Han beside its own letters
         counts["Japanese"] += counts.pop("Han", 0)
-    return max(counts, key=lambda one: (counts[one], one)) if counts.total() else ""
+    best = max(counts, key=lambda one: (counts[one], one)) if counts.total() else ""
+    return ACCENTED if best == "Latin" and counts[best] - plain > ACCENTS * counts[best] else best
 
 
 def _script(letter: str) -> str:
@@ -57,8 +67,9 @@ def _script(letter: str) -> str:
 
 def groups_of(languages: Sequence[str], scripts: Sequence[str]) -> list[str]:
     """Return for each text its language, or its script where no language was told, ``""`` for a text without letters."""
+    named = {"": "", "Latin": UNTOLD}
     return [
-        NAMES[language] if language else f"{script} script" if script else ""
+        NAMES[language] if language else named.get(script, f"{script} script")
         for language, script in zip(languages, scripts, strict=True)
     ]
 
@@ -71,10 +82,10 @@ def crowding(unit: Floats, groups: Sequence[str]) -> Mapping[str, tuple[int, flo
     unit : float32 array of shape (N, D)
         At unit length.
     groups : sequence of str
-        The group of each; ``""`` belongs to none.
+        The group of each; ``""`` and ``UNTOLD`` are none.
     """
     array = np.asarray(groups, dtype=object)
-    counts = Counter(one for one in groups if one)
+    counts = Counter(one for one in groups if one not in {"", UNTOLD})
     return {
         name: (count, mean_cosine(unit[array == name])) for name, count in counts.most_common() if count >= LEAST_GROUP
     }
@@ -100,9 +111,12 @@ def check_languages(unit: Floats, groups: Sequence[str]) -> list[Check]:
         )
     ]
     crowded = crowding(unit, groups)
-    if not crowded:
-        return [*found, skipped("foreign languages", "languages", f"No language has {LEAST_GROUP} texts.")]
-    home = next(iter(crowded.values()))[1]
+    large = {name: mean for name, (count, mean) in crowded.items() if count >= HOME_SHARE * total}
+    if not large:
+        why = f"No language has {LEAST_GROUP} texts and {HOME_SHARE:.0%} of all."
+        return [*found, skipped("foreign languages", "languages", why)]
+    best = min(large, key=lambda name: large[name])
+    home = large[best]
     foreign = {name: (count, mean) for name, (count, mean) in crowded.items() if mean - home > CROWDED_BY}
     names = ", ".join(f"{name} (mean cosine {mean:.2f})" for name, (_, mean) in foreign.items())
     return [
@@ -112,9 +126,9 @@ def check_languages(unit: Floats, groups: Sequence[str]) -> list[Check]:
             "languages",
             sum(count for count, _ in foreign.values()) / total,
             FOREIGN,
-            told=f"The model hardly tells texts apart in {names}; within {next(iter(crowded))} it is {home:.2f}."
+            told=f"The model hardly tells texts apart in {names}; within {best} it is {home:.2f}."
             if foreign
-            else f"No language lies crowded; the mean cosine within {next(iter(crowded))} is {home:.2f}.",
+            else f"No language lies crowded; the least mean cosine within one is {home:.2f}.",
             advice="These texts cannot be found by meaning: use a multilingual model, or search them by words.",
             details={name: {"texts": count, "mean_cosine": mean} for name, (count, mean) in crowded.items()},
         ),

@@ -18,8 +18,8 @@ from vicinal.store import Lane, LaneView, Snapshot, rows_of
 from vicinal.store.snapshot import StoredChunk
 from vicinal.types import Floats, Mask, Rows
 
-SAMPLE_ROWS = 20_000
-"""Rows that are looked at, at most: 31 MB of 384 components."""
+SAMPLE_ROWS, SAMPLE_VALUES = 20_000, 30_000_000
+"""Rows that are looked at, at most, and components in all: 120 MB, which are held up to four times."""
 TEXTS_AT_ONCE = 1000
 DIGEST_BYTES = 16
 LANGUAGE_CHARS = 1000
@@ -90,7 +90,7 @@ class Texts:
 
 def drawn(snapshot: Snapshot, lane: Lane, view: LaneView, *, count: int, seed: int) -> Sample:
     """Return rows of a lane, all where they are no more than the count, else drawn without return."""
-    living = rows_of(view.alive)
+    living, count = rows_of(view.alive), min(count, SAMPLE_VALUES // lane.space.dim)
     rows = living
     if len(living) > count:
         rows = np.sort(np.random.default_rng(seed).choice(living, count, replace=False))
