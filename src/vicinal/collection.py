@@ -21,8 +21,8 @@ from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import Sources, fit, project_collection, sync
 from vicinal.lifecycle.asking import delete_where
 from vicinal.lifecycle.derived import Upkeep, derived_of
+from vicinal.lifecycle.doctor import Health, Question, examine
 from vicinal.lifecycle.forms import Making, form_of, ready, write
-from vicinal.lifecycle.health import Health, examine
 from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.records import changes_of, checked_id, documents_of
 from vicinal.migrations import Migration
@@ -43,6 +43,8 @@ from vicinal.types import (
     Where,
 )
 from vicinal.watch import Watch
+
+__all__ = ["PROJECTIONS", "Collection", "Health"]
 
 PROJECTIONS = ("pca", "rotation", "common")
 
@@ -492,26 +494,47 @@ class Collection(Trials, Watch):
             derived = derived_of(self._store, snapshot.lane(self.name))
         return Upkeep() if only_due and not derived.is_due() else derived.upkeep(progress=progress)
 
-    def doctor(self, *, samples: int = 200, recall: float | None = None, progress: Progress | None = None) -> Health:
-        """Measure the recall of searches as they are answered now, against exact ones, and say what should be done.
+    def doctor(
+        self, *, samples: int = 200, recall: float | None = None, seed: int = 0, progress: Progress | None = None
+    ) -> Health:
+        """Examine the collection, and say what is wrong and what should be done first.
+
+        Checksums and ledger, space, canary, vectors, index, texts, duplicates, languages, hubs, geometry, codes, disk.
 
         Parameters
         ----------
         samples : int, 1 <= samples <= 100,000
-            How many questions are made of stored vectors. Cost: one exact search each.
+            How many questions measure the recall; they are made of stored vectors. Cost: one exact search each.
         recall : float, optional
             As in ``search``.
+        seed : int
+            Of the sample: at most 20,000 chunks are looked at, drawn at random.
         progress : callable, optional
-            Called with (steps done, steps to do).
+            Called with (checks done, checks to do).
+
+        Returns
+        -------
+        Health
+            ``health.alarms`` must be looked at, ``health.notices`` are worth a look, ``health.advice`` stands in order of
+            worth. Damage is an alarm, no error.
 
         Warns
         -----
         RecallWarning
             Less is found than was asked for, beyond what the sampling explains.
+
+        Notes
+        -----
+        Nothing is changed. The model encodes the probe texts, 32 stored ones and the halves of up to 64; a provider only
+        the probe texts.
         """
-        asked = checked_recall(self.recall if recall is None else recall)
-        samples = whole_number(samples, "samples", low=1, high=MAX_K)
-        return examine(self._store, self.name, asked=asked, samples=samples, progress=progress)
+        question = Question(
+            encoder=lambda: encode.uncached(self.encoder),
+            asked=checked_recall(self.recall if recall is None else recall),
+            samples=whole_number(samples, "samples", low=1, high=MAX_K),
+            seed=whole_number(seed, "seed", low=0),
+        )
+        return examine(self._store, self.name, question, progress=progress)
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, bytes, its index, and its last commit."""

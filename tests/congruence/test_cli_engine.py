@@ -85,9 +85,31 @@ def test_compact_and_doctor(place: Path, run: Run) -> None:
     assert data(run("compact", "--json"))["moved_rows"] == 20
     assert data(run("info", "--json"))["collections"][0]["dead_rows"] == 0
     told = data(run("doctor", "--samples", "20", "--json"))
-    assert (told["recall"], told["findings"]) == (1.0, [])
-    assert "nothing to do" in run("doctor")[1]
+    checks = {one["name"]: one for one in told["checks"]}
+    assert (told["state"], told["advice"], checks["recall"]["value"]) == ("ok", [], 1.0)
+    status, out, _ = run("doctor", "--html", "health.html")
+    assert status == 0
+    assert "nothing to do" in out
+    page = (place / "health.html").read_text(encoding="utf-8")
+    assert page.count("<tr>") == len(checks) + 1
     assert "vicinal compact" in run("info")[1]
+
+
+def test_a_doctor_who_finds_something(place: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An alarm ends with status 1, its advice before the table; a database that cannot be opened is an alarm too."""
+    monkeypatch.setattr("vicinal.lifecycle.doctor.storage.room_of", lambda _: 0)
+    status, out, _ = run("doctor")
+    assert status == 1
+    assert out.index("✖ disk") < out.index("→ Make room") < out.index("measured")
+    status, out, _ = run("doctor", "--json")
+    assert (status, json.loads(out)["state"]) == (1, "alarm")
+    vectors = next((place / ".vicinal" / "vectors").rglob("*.vec"))
+    vectors.write_bytes(vectors.read_bytes()[:-1])
+    status, out, _ = run("doctor", "--json")
+    told = json.loads(out)
+    assert (status, told["state"], [one["name"] for one in told["checks"]]) == (1, "alarm", ["files and ledger"])
+    assert vectors.name in told["checks"][0]["told"]
+    assert "vicinal snapshot restore" in run("doctor")[1]
 
 
 def test_snapshots(place: Path, run: Run) -> None:

@@ -214,6 +214,20 @@ class Derived:
         accepts = _accepts(snapshot, _marks(snapshot, lane))
         return FunnelIndex.open(self._folder(lane) / "vectors", view.parts, lane.space, accepts)
 
+    def saved(
+        self, snapshot: Snapshot, lane: Lane, view: LaneView
+    ) -> tuple[bool, FunnelIndex | None, bool, LexicalIndex | None]:
+        """Return whether an index of vectors was ever published, the one that serves; the same of the keyword index.
+
+        Warns
+        -----
+        DamagedIndexWarning
+            A file is damaged; it is named.
+        """
+        folder, accepts = self._folder(lane), _accepts(snapshot, _marks(snapshot, lane))
+        vectors, words = folder / "vectors", folder / "words"
+        return vectors.exists(), self._opened(snapshot, lane, view), words.exists(), LexicalIndex.open(words, accepts)
+
     def _folder(self, lane: Lane) -> Path:
         return self._store.folder / "index" / lane.space.id / str(lane.number)
 

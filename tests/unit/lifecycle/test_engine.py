@@ -25,8 +25,8 @@ from vicinal.errors import (
     SpaceMismatchError,
     UnknownNameError,
 )
-from vicinal.lifecycle import health
 from vicinal.lifecycle.derived import derived_of
+from vicinal.lifecycle.doctor import index
 from vicinal.space import Vectors
 
 DIM = 24
@@ -276,23 +276,23 @@ def test_closing_stops_the_background(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_the_doctor_measures(many: Collection, monkeypatch: pytest.MonkeyPatch) -> None:
     """The recall lies in its interval and is what was asked for; one that is missed is warned of, with what to do."""
-    found = many.doctor(samples=50)
-    assert found.low <= found.recall <= found.high
-    assert found.recall >= 0.95
-    assert not found.findings
+    found = many.doctor(samples=50).check("recall")
+    assert found.details["low"] <= found.value <= found.details["high"]
+    assert found.value >= 0.95
+    assert (found.state, found.advice) == ("ok", "")
     many.add(records(MANY, MANY), vectors=clustered(MANY, 15))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RecallWarning)  # of an index that is half as large as the collection, no wonder
-        assert "vicinal compact" in many.doctor(samples=10).findings[0]
+        assert "vicinal compact" in many.doctor(samples=10).check("index age").advice
     poor = type("Poor", (), {"recall": 0.5, "low": 0.4, "high": 0.6, "queries": 10, "k": 10})
     monkeypatch.setattr("vicinal.index.FunnelIndex.measure", lambda *_, **__: poor)
     with pytest.warns(RecallWarning, match=r"0\.5000 are found"):
-        assert many.doctor(samples=10).findings
+        assert many.doctor(samples=10).check("recall").state == "alarm"
 
 
 def test_every_reason_to_build_has_an_advice() -> None:
     """What the index says of itself can be told to a person."""
-    assert set(health.ADVICE) == {"grown", "tail", "dead", "uncalibrated"}
+    assert set(index.ADVICE) == {"grown", "tail", "dead", "uncalibrated"}
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from vicinal._svg import COLORS, STYLE, Drawing, fit
 from vicinal.evaluate.comparison.axis import bytes_text, ms_text
 from vicinal.evaluate.comparison.findings import Findings
 from vicinal.evaluate.comparison.pairs import Pair, Standing
 from vicinal.evaluate.comparison.plots import Gain, Mark, frontier_plot, gain_plot
-from vicinal.evaluate.comparison.svg import COLORS, STYLE, Drawing, fit
 from vicinal.evaluate.comparison.verdict import amount, number, signed
 from vicinal.evaluate.evaluation import Evaluation
 from vicinal.evaluate.significance import bootstrap_interval

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from vicinal._svg import Drawing, shortened, width_of
 from vicinal.evaluate.comparison.axis import Axis, Kind, linear, logarithmic
-from vicinal.evaluate.comparison.svg import Drawing, shortened, width_of
 
 WIDTH, HEIGHT = 940.0, 460.0
 LEFT, RIGHT, TOP, BOTTOM = 70.0, 110.0, 62.0, 56.0

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from vicinal._svg import Drawing, clean, shortened, width_of
 from vicinal.evaluate.comparison import plots
 from vicinal.evaluate.comparison.axis import linear, logarithmic
 from vicinal.evaluate.comparison.plots import Box, Gain, Mark, frontier_plot, gain_plot, pareto
-from vicinal.evaluate.comparison.svg import Drawing, clean, shortened, width_of
 
 SVG = "{http://www.w3.org/2000/svg}"
 finite = st.floats(allow_nan=False, allow_infinity=False)
