@@ -529,12 +529,17 @@ class Collection(Trials, Watch):
         the probe texts.
         """
         question = Question(
-            encoder=lambda: encode.uncached(self.encoder),
+            encoder=self._uncached_encoder,
             asked=checked_recall(self.recall if recall is None else recall),
             samples=whole_number(samples, "samples", low=1, high=MAX_K),
             seed=whole_number(seed, "seed", low=0),
         )
         return examine(self._store, self.name, question, progress=progress)
+
+    def _uncached_encoder(self) -> Encoder:
+        """Return the encoder of the space that the name leads to now: the one that calls its model."""
+        self._follow()
+        return encode.uncached(self.encoder)
 
     def info(self) -> dict[str, Any]:
         """Return what the collection is: model, space, counts, bytes, its index, and its last commit."""

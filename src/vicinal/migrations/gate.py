@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vicinal.errors import CanaryMismatchError, RecallWarning
+from vicinal.errors import CanaryMismatchError
 from vicinal.evaluate.judgements import Judged
 from vicinal.evaluate.significance import Paired, paired
 from vicinal.lifecycle import canary
 from vicinal.lifecycle.derived import derived_of
-from vicinal.lifecycle.health import examine
+from vicinal.lifecycle.doctor import measured_recall
 from vicinal.lifecycle.migrate import parity
 from vicinal.search.hybrid import Mode
 from vicinal.space import Encoder
@@ -183,14 +182,11 @@ def _canary(store: Store, name: str, encoder: Encoder) -> Check:
 
 
 def _recall(store: Store, new: Trials) -> Check:
-    with warnings.catch_warnings():  # what it warns of is told here
-        warnings.simplefilter("ignore", RecallWarning)
-        found = examine(store, new.name, asked=new.recall, samples=RECALL_SAMPLES)
-    passed = found.high >= found.asked
+    found = measured_recall(store, new.name, asked=new.recall, samples=RECALL_SAMPLES)
     return Check(
         name="recall",
-        passed=passed,
+        passed=found.high >= new.recall,
         detail=f"of the true {found.k} nearest {found.recall:.4f} are found "
-        f"({found.low:.4f} to {found.high:.4f}), {found.asked:g} is asked for",
+        f"({found.low:.4f} to {found.high:.4f}), {new.recall:g} is asked for",
         forcible=True,
     )

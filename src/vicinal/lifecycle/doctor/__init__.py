@@ -6,5 +6,6 @@ Takes a store and an encoder; gives a ``Health``. Reads only.
 from vicinal.lifecycle.doctor.check import Check
 from vicinal.lifecycle.doctor.examine import Question, examine
 from vicinal.lifecycle.doctor.health import Health
+from vicinal.lifecycle.doctor.index import measured_recall
 
-__all__ = ["Check", "Health", "Question", "examine"]
+__all__ = ["Check", "Health", "Question", "examine", "measured_recall"]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from vicinal.errors import DamagedIndexWarning, RecallWarning
 from vicinal.index import FunnelIndex
+from vicinal.index.calibration import Measurement
 from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.derived import derived_of
 from vicinal.lifecycle.doctor.check import Check, Limits, judged, skipped
@@ -50,6 +51,15 @@ def served(store: Store, snapshot: Snapshot, lane: Lane, view: LaneView) -> Serv
         index = derived.index(snapshot, lane, view)
     told = [str(one.message) for one in caught if issubclass(one.category, DamagedIndexWarning)]
     return Served(index, has_vectors, vectors, has_words, words, tuple(dict.fromkeys(told)))
+
+
+def measured_recall(store: Store, name: str, *, asked: float, samples: int) -> Measurement:
+    """Return the recall of a collection's searches when they are asked for one, against exact ones."""
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+        view = store.view(snapshot, lane)
+        index = derived_of(store, lane).index(snapshot, lane, view)
+    return index.measure(view.alive, recall=asked, k=NEIGHBORS, queries=samples)
 
 
 def check_files(found: Served) -> list[Check]:
