@@ -79,6 +79,11 @@ def vector_of(name: str, text: str) -> NDArray[np.float32]:
 def records(numbers: Sequence[int], version: int = 0) -> list[dict[str, object]]:
     """Return records whose texts tell who they are, and in which version."""
     return [
-        {"id": f"r{number}", "text": f"The record of number {number} tells its name q{number}x in version {version}.", "number": number, "version": version}
+        {
+            "id": f"r{number}",
+            "text": f"The record of number {number} tells its name q{number}x in version {version}.",
+            "number": number,
+            "version": version,
+        }
         for number in numbers
     ]
