@@ -18,7 +18,7 @@ from vicinal.lifecycle.bridge.plain import cascade
 from vicinal.lifecycle.ingest import WHOLE, chunker_for, cut_up, prepare
 from vicinal.lifecycle.question import Question
 from vicinal.space import Vectors
-from vicinal.store import Store
+from vicinal.store import Store, beside
 from vicinal.testing import ToyEncoder
 from vicinal.types import Document
 
@@ -77,13 +77,16 @@ def _direction(name: str, word: str) -> np.ndarray:
 
 
 class World:
-    """A database with the collections ``old`` and ``new``; records are written to the old one, and to both by ``dual``."""
+    """A database with an old and a new collection; ``is_twin`` puts the new one beside the old, as a migration does."""
 
-    def __init__(self, folder: Path, *, old: WordEncoder | None = None, new: WordEncoder | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, old: WordEncoder | None = None, new: WordEncoder | None = None, is_twin: bool = False
+    ) -> None:
         self.store = Store.open(folder)
+        self.target = beside("old") if is_twin else "new"
         self.old = WordEncoder("before") if old is None else old
         self.new = WordEncoder("later", max_tokens=9) if new is None else new
-        for name, encoder in (("old", self.old), ("new", self.new)):
+        for name, encoder in (("old", self.old), (self.target, self.new)):
             with self.store.write() as transaction:
                 chunker = WHOLE if name == "old" else chunker_for(encoder).id
                 transaction.create_collection(name, model="", space=encoder.space, chunker=chunker)
@@ -96,6 +99,7 @@ class World:
     def put(self, records: dict[str, tuple[str, dict]], *, to: str = "old") -> None:
         """Write records, id → (text, fields), in place of those there are."""
         encoder, chunker = (self.old, None) if to == "old" else (self.new, self.chunker)
+        to = self.target if to == "new" else to
         documents = [Document(id=name, text=text, fields=fields) for name, (text, fields) in records.items()]
         kept, encoder.during = getattr(encoder, "during", None), None
         prepared = prepare(
@@ -115,14 +119,14 @@ class World:
         prepared = prepare(documents, cut_up(documents, self.old, None), encoder=self.old, chunker=WHOLE, origins=[""])
         with self.store.write() as transaction:
             transaction.put(transaction.lane("old"), prepared.records, prepared.vectors, replace_existing=True)
-            transaction.delete(transaction.lane("new"), [name])
+            transaction.delete(transaction.lane(self.target), [name])
 
     def delete(self, name: str, *, both: bool = True) -> None:
         """Delete a record, from both collections as a dual write does, or from the old one alone."""
         with self.store.write() as transaction:
             transaction.delete(transaction.lane("old"), [name])
             if both:
-                transaction.delete(transaction.lane("new"), [name])
+                transaction.delete(transaction.lane(self.target), [name])
 
     def fields(self, name: str, fields: dict) -> None:
         """Give a record other fields, in the old collection alone."""
@@ -140,12 +144,12 @@ class World:
     def cascade(self, **said) -> Cascade:
         """Return the cascade."""
         told = {"fitted": self.fitted()} | said
-        return Cascade(store=self.store, old="old", new="new", encoder=self.new, **told)
+        return Cascade(store=self.store, old="old", new=self.target, encoder=self.new, **told)
 
     def held(self, name: str = "new") -> dict[str, str]:
         """Return id → digest of the text of each record of a collection."""
         with self.store.snapshot() as snapshot:
-            lane = snapshot.lane(name)
+            lane = snapshot.lane(self.target if name == "new" else name)
             return {one.id: one.text_digest for one in snapshot.ledger(lane, list(snapshot.ids(lane))).values()}
 
     def twin(self, query: str, among: Sequence[str], k: int) -> list[tuple[str, int, float]]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,10 +41,10 @@ asks = st.tuples(
 
 
 @contextmanager
-def opened() -> Iterator[World]:
+def opened(*, is_twin: bool) -> Iterator[World]:
     """Give a world with the twelve records."""
     with tempfile.TemporaryDirectory() as folder:
-        world = World(Path(folder) / "db")
+        world = World(Path(folder) / "db", is_twin=is_twin)
         world.put({name: (TEXTS[place], {"third": place % 3}) for place, name in enumerate(NAMES)})
         yield world
         world.close()
@@ -83,14 +84,14 @@ def passes(fields: dict, where) -> bool:
 
 
 @settings(max_examples=max(15, STEPS))
-@given(st.lists(st.one_of(changes, asks), min_size=1, max_size=10), st.booleans())
-def test_an_answer_is_that_of_what_is_there(steps: list[tuple], exhaustive: bool) -> None:
+@given(st.lists(st.one_of(changes, asks), min_size=1, max_size=10), st.booleans(), st.booleans())
+def test_an_answer_is_that_of_what_is_there(steps: list[tuple], exhaustive: bool, is_twin: bool) -> None:
     """Ids, scores, fields and texts are the plain twin's over the true records of the new collection; none is brought back.
 
     What a writer does to both collections keeps the new one a part of the old; a writer that knows only of the old one
     leaves stale records there, which are no answers. The cascade itself never adds a stale one.
     """
-    with opened() as world:
+    with opened(is_twin=is_twin) as world:
         cascade = None
         for step in steps:
             if step[0] != "ask":
@@ -114,6 +115,7 @@ def test_an_answer_is_that_of_what_is_there(steps: list[tuple], exhaustive: bool
             world.new.during = None
             done = [one[1] for one in meanwhile if one not in pending]
             assert stale(world) <= before | set(done)
+            assert not (is_twin and stale(world))
             if with_words:
                 require_true(world, found.found, where)
             else:
@@ -155,14 +157,15 @@ def compare(world: World, found, query: str, where, k: int) -> None:
 def with_new_fields(world: World, names: list[str], where) -> list[str]:
     """Return those of some records that the filter lets through in the new collection as well."""
     with world.store.snapshot() as snapshot:
-        stored = snapshot.chunks_of(snapshot.lane("new"), names)
+        stored = snapshot.chunks_of(snapshot.lane(world.target), names)
     return [name for name in names if passes(dict(stored[name].record.fields), where)]
 
 
-def test_readers_and_writers_at_once_bring_nothing_back() -> None:
+@pytest.mark.parametrize("is_twin", [False, True])
+def test_readers_and_writers_at_once_bring_nothing_back(is_twin: bool) -> None:
     """Threads ask and write for a while: no question fails, and in the end the new collection is a part of the old one."""
     rounds = max(60, STEPS)
-    with opened() as world:
+    with opened(is_twin=is_twin) as world:
         cascade = world.cascade(candidates=8, most_encoded=100)
         failed: list[BaseException] = []
         over = threading.Event()
@@ -173,7 +176,12 @@ def test_readers_and_writers_at_once_bring_nothing_back() -> None:
             try:
                 while not over.is_set():
                     (found,) = type(cascade)(
-                        store=world.store, old="old", new="new", encoder=mine, fitted=cascade.fitted, candidates=8
+                        store=world.store,
+                        old="old",
+                        new=world.target,
+                        encoder=mine,
+                        fitted=cascade.fitted,
+                        candidates=8,
                     ).ask([str(chance.choice(WORDS))], question())
                     assert all(hit.id in NAMES for hit in found.found.items)
             except BaseException as error:  # noqa: BLE001 - told by the test itself

@@ -19,7 +19,7 @@ from vicinal.lifecycle.ingest import WHOLE, cut_up, prepare
 from vicinal.read.formats import format_of
 from vicinal.space import Encoder, Vectors
 from vicinal.store import LedgerEntry, NewRecord, Store
-from vicinal.types import Chunk, Document, Floats, Record
+from vicinal.types import Chunk, Document, Record
 
 CHUNKS_AT_ONCE = 16
 """Chunks that go through the model between two looks at the clock: about half a second of MiniLM on one core."""
@@ -46,13 +46,13 @@ class Missing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A record ready for the new collection: what is written, and float32 (C, D), the vectors of its chunks.
+    """A record ready for the new collection: what is written, and the vectors of its chunks, (C, D) in the encoder's space.
 
     ``record.text_digest`` is that of the text that was read.
     """
 
     record: NewRecord
-    vectors: Floats
+    vectors: Vectors
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,21 +117,21 @@ def _prepared(
         chunker=WHOLE if chunker is None else chunker.id,
         origins=[one.entry.origin for one, _ in waiting],
     )
-    vectors = np.asarray(prepared.vectors)
-    ends = np.cumsum([len(chunks) for _, chunks in waiting])
+    ends = np.cumsum([len(chunks) for _, chunks in waiting]).tolist()
     return [
         Encoded(
             record=replace(record, text_digest=one.entry.text_digest, fields_digest=one.entry.fields_digest),
-            vectors=part,
+            vectors=prepared.vectors[end - len(chunks) : end],
         )
-        for (one, _), record, part in zip(waiting, prepared.records, np.split(vectors, ends[:-1]), strict=True)
+        for (one, chunks), record, end in zip(waiting, prepared.records, ends, strict=True)
     ]
 
 
 def write(store: Store, old: str, new: str, ready: Sequence[Encoded]) -> int:
     """Keep encoded records in the new collection, in one commit; return how many.
 
-    Left out are those that the old collection no longer has with this text, and those that the new one has by now.
+    Left out are those that the old collection no longer has with this text, and those that the new one has by now; all of
+    them where the new one's name leads to another space or chunker by now, as it does behind a cutover.
     Source, fields and origin are written as the old collection has them at this commit.
 
     Raises
@@ -144,6 +144,8 @@ def write(store: Store, old: str, new: str, ready: Sequence[Encoded]) -> int:
     ids = [one.record.id for one in ready]
     with store.write() as transaction:
         source, target = transaction.lane(old), transaction.lane(new)
+        if (target.space, target.chunker) != (ready[0].vectors.space, ready[0].record.chunker):
+            return 0
         now, there = transaction.ledger(source, ids), transaction.chunks_of(target, ids)
         records = transaction.chunks_of(source, ids)
         kept = [
@@ -155,7 +157,7 @@ def write(store: Store, old: str, new: str, ready: Sequence[Encoded]) -> int:
         ]
         if kept:
             written = [_as_now(one.record, records[one.record.id].record, now[one.record.id]) for one in kept]
-            vectors = Vectors(np.concatenate([one.vectors for one in kept]), target.space)
+            vectors = Vectors.concatenate([one.vectors for one in kept])
             transaction.put(target, written, vectors, replace_existing=False)
     return len(kept)
 

@@ -119,7 +119,8 @@ class Cascade:
         Raises
         ------
         SpaceMismatchError
-            The vectors, the encoder, the map or a collection is of another space than it should be.
+            The vectors, the encoder, the map or a collection is of another space than it should be; also where a migration
+            is cut over meanwhile. Ask the collection itself then.
         UnsupportedError
             Words alone are asked, several queries are one question, or pages are wanted.
         ShapeError

@@ -14,7 +14,7 @@ import numpy as np
 
 from vicinal.lifecycle.asking import asking
 from vicinal.lifecycle.question import Question
-from vicinal.search.hybrid import POOL
+from vicinal.search.hybrid import pool_of
 from vicinal.space import Vectors
 from vicinal.store import Lane, Snapshot, Store
 
@@ -98,7 +98,8 @@ def candidates_of(
     assert asked.index is not None  # noqa: S101 - our own invariant: a question of vectors has one
     found = asked.index.search(crossed, k=most, mask=asked.mask, recall=question.recall)
     rows = found.rows[0, : int(found.counts[0])].tolist()
-    worded = [] if asked.words is None else asked.words.search(text, k=POOL, mask=asked.mask).rows.tolist()
+    places = pool_of(question.fusion, question.k)
+    worded = [] if asked.words is None else asked.words.search(text, k=places, mask=asked.mask).rows.tolist()
     in_turn = [row for pair in itertools.zip_longest(rows, worded) for row in pair if row is not None]
     return Candidates(
         ids=tuple(dict.fromkeys(memory.ids(snapshot, lane, in_turn))),

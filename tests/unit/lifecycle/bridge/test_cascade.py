@@ -179,6 +179,32 @@ def _texts_of(world: World, ids: list[str]) -> list[str]:
         return [found[name].record.text for name in ids]
 
 
+def test_a_cutover_meanwhile_mixes_no_spaces(tmp_path: Path) -> None:
+    """Where both lanes change places while the model reads, the question fails by name, and nothing is written to either."""
+    made = World(tmp_path / "db", new=WordEncoder("later"), is_twin=True)
+    made.put({f"r{place:02d}": (text, {}) for place, text in enumerate(texts(30))})
+    cascade = made.cascade(candidates=10, most_encoded=1000)
+
+    def cut_over() -> None:
+        made.new.during = None
+        with made.store.write() as transaction:
+            transaction.exchange("old")
+
+    made.new.during = cut_over
+    with pytest.raises(SpaceMismatchError):
+        cascade.ask([QUERY], question())
+    with made.store.snapshot() as snapshot:
+        assert snapshot.lane("old").records == 0
+        assert snapshot.lane(made.target).records == 30
+    with pytest.raises(SpaceMismatchError):
+        cascade.ask([QUERY], question())
+    with made.store.write() as transaction:
+        transaction.exchange("old")
+    (found,) = cascade.ask([QUERY], question())
+    assert found.stored == 10
+    made.close()
+
+
 def test_stale_records_of_the_new_collection_are_passed_over(world: World) -> None:
     """What is there under another text, or of a record that is gone, is no answer; those behind it are."""
     cascade = world.cascade(candidates=RECORDS, most_encoded=1000)
