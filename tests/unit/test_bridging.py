@@ -129,16 +129,16 @@ def test_what_is_no_bridge_is_refused(notes: vicinal.Collection, judged: Judged)
 
 @pytest.fixture
 def loaded(monkeypatch: pytest.MonkeyPatch, notes: vicinal.Collection) -> Path:
-    """Let the command load our encoders by name; return the database."""
-    encoders = {"weak": WeakEncoder("weak"), "strong": WordEncoder("strong")}
-    monkeypatch.setattr("vicinal.encode.load", lambda name, **_: encoders[name])
+    """Let the command open our collection, and load the new encoder by name; return the database."""
+    collection = vicinal.Database.collection
+
+    def opened(self: vicinal.Database, name: str, **_: object) -> vicinal.Collection:
+        return collection(self, name, model=WeakEncoder("weak"))
+
+    monkeypatch.setattr(vicinal.Database, "collection", opened)
+    monkeypatch.setattr("vicinal.encode.load", lambda name, **_: WordEncoder(name))
     monkeypatch.setattr("vicinal.encode.cached", lambda encoder, **_: encoder)
-    monkeypatch.setattr("vicinal.opened.Opened._load", lambda _: encoders["weak"])
-    monkeypatch.setattr("vicinal.opened.Opened.model", "weak", raising=False)
-    path = notes._store.folder
-    with notes._store.write() as transaction:
-        transaction._connection.execute("UPDATE collections SET model = model")
-    return path
+    return notes._store.folder
 
 
 def test_the_command_says_it_as_json_and_by_its_status(
@@ -153,7 +153,6 @@ def test_the_command_says_it_as_json_and_by_its_status(
         )
     )
     command = ["bridge", "notes", "--to", "strong", "--judged", str(folder), "--db", str(loaded), "--candidates", "40"]
-    monkeypatch.setattr("vicinal.opened.Opened._proven", lambda _, encoder: encoder)
     monkeypatch.setenv("COLUMNS", "120")
     done = CliRunner().invoke(app, [*command, "--json", "--plot", str(tmp_path / "p.svg")])
     told = json.loads(done.stdout)

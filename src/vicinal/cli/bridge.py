@@ -15,7 +15,7 @@ from vicinal.evaluate.advantage import Advantage, Measured
 
 KEEP_OLD = 1
 """The exit status where a bridge does not pay."""
-BAR_CHARS = 32
+BAR_CHARS = 24
 
 
 def bridge(

@@ -6,7 +6,7 @@ Gives: answers that lie wholly in the new space, the records that they needed en
 Never: compares a vector of one space with one of the other, answers from a record that is gone or was changed, or replaces one.
 """
 
-from vicinal.lifecycle.bridge.cascade import Cascade, Crossed
+from vicinal.lifecycle.bridge.cascade import Cascade, Crossed, cascade_of
 from vicinal.lifecycle.bridge.fitting import Fitted, fit, procrustes
 from vicinal.lifecycle.bridge.keeping import keep, kept
 from vicinal.lifecycle.bridge.pairs import Pairs, fit_pairs, sample_pairs
@@ -18,6 +18,7 @@ __all__ = [
     "Fitted",
     "Pairs",
     "Rehearsal",
+    "cascade_of",
     "fit",
     "fit_pairs",
     "keep",

@@ -27,6 +27,7 @@ from vicinal.lifecycle.bridge.answer import Answer
 from vicinal.lifecycle.bridge.backfill import Budget, Missing, encoded, write
 from vicinal.lifecycle.bridge.fetching import Candidates, Memory, candidates_of
 from vicinal.lifecycle.bridge.fitting import Fitted
+from vicinal.lifecycle.bridge.keeping import kept
 from vicinal.lifecycle.ingest import WHOLE
 from vicinal.lifecycle.question import Question
 from vicinal.space import Encoder, Vectors
@@ -205,6 +206,25 @@ class Cascade:
             records, entries = snapshot.chunks_of(old, lacking), snapshot.ledger(old, lacking)
         missing = tuple(Missing(record=records[one].record, entry=entries[one]) for one in lacking)
         return Fetched(found=found, missing=missing, chunker=new.chunker)
+
+
+def cascade_of(store: Store, name: str, encoder: Encoder, *, most_encoded: int = MOST_ENCODED) -> Cascade | None:
+    """Return the cascade of a collection that is being migrated: for it and the lane beside it, by the bridge kept for both.
+
+    None where nothing stands beside it, no bridge is kept, or the encoder is not the one of the lane beside.
+
+    Raises
+    ------
+    InputError, CorruptStoreError
+        The bridge that is kept is damaged.
+    """
+    with store.snapshot() as snapshot:
+        old = snapshot.lane(name)
+        new = snapshot.twin(old)
+        fitted = None if new is None else kept(snapshot, new, old)
+    if new is None or fitted is None or encoder.space != new.space:
+        return None
+    return Cascade(store=store, old=old.name, new=new.name, encoder=encoder, fitted=fitted, most_encoded=most_encoded)
 
 
 def _chunker(told: str) -> Chunker | None:

@@ -11,7 +11,7 @@ import pytest
 from bridge_worlds import WORDS, WordEncoder, World, question, texts
 from vicinal.errors import InputError, RangeError, ShapeError, SpaceMismatchError, UnsupportedError
 from vicinal.lifecycle.asking import ask
-from vicinal.lifecycle.bridge import fit_pairs, keep, kept, sample_pairs
+from vicinal.lifecycle.bridge import cascade_of, fit_pairs, keep, kept, sample_pairs
 from vicinal.search import compile_filter
 from vicinal.search.shape import Shape
 from vicinal.store import Store
@@ -324,6 +324,30 @@ def test_a_bridge_is_kept_beside_the_new_collection(world: World) -> None:
         transaction.drop_collection("new")
     with world.store.snapshot() as snapshot:
         assert kept(snapshot, *lanes) is None
+
+
+def test_a_migration_finds_its_cascade(tmp_path: Path) -> None:
+    """It is there once a bridge is kept for the collection and the lane beside it, goes with that lane, and comes back."""
+    made = World(tmp_path / "db", new=WordEncoder("later"), is_twin=True)
+    made.put({f"r{place:02d}": (text, {}) for place, text in enumerate(texts(30))})
+    assert cascade_of(made.store, "old", made.new) is None
+    fitted = made.fitted()
+    with made.store.write() as transaction:
+        keep(transaction, transaction.lane(made.target), transaction.lane("old"), fitted)
+    assert cascade_of(made.store, "old", made.old) is None
+    found = cascade_of(made.store, "old", made.new)
+    assert found is not None
+    assert found.fitted == fitted
+    (answer,) = found.ask([QUERY], question())
+    assert answer.stored > 0
+    for there in (False, True):
+        with made.store.write() as transaction:
+            transaction.exchange("old")
+        assert (cascade_of(made.store, "old", made.new) is not None) is there
+    with made.store.write() as transaction:
+        transaction.drop_collection(made.target)
+    assert cascade_of(made.store, "old", made.new) is None
+    made.close()
 
 
 def test_what_is_kept_is_checked(world: World) -> None:

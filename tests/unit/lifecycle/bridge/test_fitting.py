@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -166,17 +165,3 @@ def test_a_question_is_carried_without_being_touched() -> None:
     assert found.carried(rows).shape == (30, 3)
     assert found.cross(Vectors(rows[:0], space(5, "new")), space(3, "old")).shape == (0, 3)
     assert found.carried(np.zeros((1, 5), np.float32)).dtype == np.float32
-
-
-@pytest.mark.slow
-def test_fitting_and_carrying_are_fast() -> None:
-    """Far beside the bounds of 10 s for 20,000 pairs and 50 µs a question, which a busy machine may stretch."""
-    chance = np.random.default_rng(0)
-    a, b = units(chance, 20_000, 384), units(chance, 20_000, 256)
-    begun = time.process_time()
-    found = fit(Vectors(a, space(384, "new")), Vectors(b, space(256, "old")))
-    assert time.process_time() - begun < 10
-    begun = time.process_time()
-    for _ in range(1000):
-        found.carried(a[:1])
-    assert time.process_time() - begun < 0.5
