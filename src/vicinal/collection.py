@@ -8,6 +8,7 @@ from typing import Any
 
 from vicinal import encode
 from vicinal._arrays import one_of, whole_number
+from vicinal.bridging import bridged
 from vicinal.errors import (
     DtypeError,
     InputError,
@@ -15,11 +16,16 @@ from vicinal.errors import (
     RecordNotFoundError,
     ShapeError,
 )
+from vicinal.evaluate.advantage import Advantage
+from vicinal.evaluate.judgements import Judged, read_judged
 from vicinal.exchange import ExportReport, ImportReport, import_vectors, read_vectors, write_vectors
 from vicinal.exchange.source import told_space
 from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import Sources, fit, project_collection, sync
 from vicinal.lifecycle.asking import delete_where
+from vicinal.lifecycle.bridge.cascade import CANDIDATES
+from vicinal.lifecycle.bridge.pairs import SAMPLE
+from vicinal.lifecycle.bridge.rehearsal import MOST_ENCODED
 from vicinal.lifecycle.derived import Upkeep, derived_of
 from vicinal.lifecycle.doctor import Health, Question, examine
 from vicinal.lifecycle.forms import Making, form_of, ready, write
@@ -33,7 +39,7 @@ from vicinal.searches import MAX_K
 from vicinal.space import Encoder, Space, Vectors, mapping_of
 from vicinal.store import BESIDE, Form
 from vicinal.transfer import batches_of, take_in
-from vicinal.trials import Trials
+from vicinal.trials import Asked, Trials
 from vicinal.types import (
     Document,
     Progress,
@@ -471,6 +477,87 @@ class Collection(Trials, Watch):
         """Return the migration that is under way, or the last one; None where there never was one."""
         found = Migration(self, settings={})
         return None if found.status() is None else found
+
+    def bridge(  # noqa: PLR0913 - what is measured, and how much of it
+        self,
+        to: str | Encoder,
+        *,
+        judged: Asked | None = None,
+        queries: int = 100,
+        candidates: int = CANDIDATES,
+        pairs: int = SAMPLE,
+        most_encoded: int = MOST_ENCODED,
+        metric: str = "ndcg@10",
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> Advantage:
+        """Return what it is worth to answer by a bridge to another model until all is encoded anew. Nothing is written.
+
+        A bridge carries a question of the new model over to the old vectors, lets their index fetch candidates, and ranks
+        these by the new model; what is encoded for it is kept.
+
+        Parameters
+        ----------
+        to : str or Encoder
+            The new model.
+        judged : Judged, or path, optional
+            As ``evaluate``. Default: ``known_queries``, each of which asks for the record that it was made of.
+        queries : int, 2 <= queries
+            How many of those are made, where none are given.
+        candidates : int, 1 <= candidates <= 10,000
+            Chunks that the old index fetches.
+        pairs : int, 2 <= pairs
+            Chunks that the bridge is fitted on, drawn at random.
+        most_encoded : int, 1 <= most_encoded
+            Chunks that are encoded for questions at most; questions that are left then are not asked, and counted.
+        metric : str
+            See ``evaluate.metrics``; of 100 documents at most.
+        seed : int, 0 <= seed
+            Of every draw.
+        progress : callable, optional
+            Called with (pairs encoded, pairs), then with (questions asked, questions).
+
+        Returns
+        -------
+        Advantage
+            ``advantage.value`` is the bridge's metric over that of the old vectors; ``act`` and ``reason`` say what to do.
+            ``cost`` says what a question takes.
+
+        Raises
+        ------
+        InputError
+            The model is the collection's own, the judgements cannot be read, or a number is out of its range.
+        ModelNotFoundError, EncodeError
+            The model cannot be had, or failed.
+
+        Notes
+        -----
+        Searches by vectors are compared, not those by words as well. Cost: the encoding of ``pairs`` and of what the
+        questions fetch, which is kept in the cache, so that a migration does not pay for it again.
+        """
+        if judged is None:
+            asked = self._known_queries(queries, seed)
+        else:
+            asked = judged if isinstance(judged, Judged) else read_judged(judged)
+        return bridged(
+            self,
+            to,
+            asked,
+            names=self._names(asked),
+            candidates=candidates,
+            pairs=pairs,
+            most_encoded=most_encoded,
+            metric=metric,
+            seed=seed,
+            progress=progress,
+        )
+
+    def _known_queries(self, queries: int, seed: int) -> Judged:
+        """Return questions made of the records: their first sentences, or telling words where a record is one sentence."""
+        try:
+            return self.known_queries(queries, seed=seed)
+        except InputError:
+            return self.known_queries(queries, seed=seed, kind="keywords")
 
     def compact(self, *, only_due: bool = False, progress: Progress | None = None) -> Upkeep:
         """Give back the room of what was deleted, build the index anew, measure it, and save it for the next process.

@@ -16,6 +16,7 @@ from vicinal import __version__
 from vicinal.cli import (
     ask,
     benchmark,
+    bridge,
     canary,
     compare,
     demo,
@@ -68,6 +69,7 @@ app.command("tune")(evaluate.tune)
 app.command("judge")(judge.judge)
 app.command("frontier")(frontier.frontier)
 app.command("benchmark")(benchmark.benchmark)
+app.command("bridge")(bridge.bridge)
 app.command("delete")(edit.delete)
 app.command("update")(edit.update)
 app.command("info")(info.info)

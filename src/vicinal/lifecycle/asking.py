@@ -95,7 +95,7 @@ def _asked_once(
         if not lane.rows:
             none = Found(items=[], work=0, recall_estimate=1.0, complete=True, mode=question.mode)
             return [none] * count
-        asked = _asking(store, snapshot, lane, question)
+        asked = asking(store, snapshot, lane, question)
         if asked.words is not None and not last and derived_of(store, lane).words_sequence > snapshot.sequence:
             return None
         if question.together:
@@ -117,7 +117,7 @@ def _found(asked: Asking, vectors: Vectors | None, texts: Sequence[str], first: 
         best = [Scored(one.row, one.score, "", 0) for one in ranking.candidates[: question.k]]
         if question.together:
             best = asked.stored.scored(ranking.candidates)[: question.k]
-        return _told(asked, ranking, best, None)
+        return told(asked, ranking, best, None)
     return _shaped(asked, vectors, texts)
 
 
@@ -139,15 +139,15 @@ def _shaped(asked: Asking, vectors: Vectors | None, texts: Sequence[str]) -> Fou
     if len(best) < wanted and not ranking.exhausted and not is_below:
         ranking = replace(ranking, complete=False)
     if not question.paged:
-        return _told(asked, ranking, best[: question.k], None)
+        return told(asked, ranking, best[: question.k], None)
     sequence = asked.stored.snapshot.sequence
     page = page_of(
         best[: question.depth], k=question.k, binding=question.binding, sequence=sequence, after=question.after
     )
-    return _told(asked, ranking, page.candidates, None if page.cursor is None else str(page.cursor))
+    return told(asked, ranking, page.candidates, None if page.cursor is None else str(page.cursor))
 
 
-def _told(asked: Asking, ranking: Ranking, best: Sequence[Scored], cursor: str | None) -> Found:
+def told(asked: Asking, ranking: Ranking, best: Sequence[Scored], cursor: str | None) -> Found:
     """Return the hits of rows, and how they were found."""
     chunks = asked.stored.chunks
     return Found(
@@ -160,7 +160,7 @@ def _told(asked: Asking, ranking: Ranking, best: Sequence[Scored], cursor: str |
     )
 
 
-def _asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) -> Asking:
+def asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) -> Asking:
     """Return what answers a question, as of a snapshot."""
     derived = derived_of(store, lane)
     view = store.view(snapshot, lane)
