@@ -23,6 +23,7 @@ _HOMES = {
     "Hits": "types",
     "Projection": "encode",
     "Record": "types",
+    "Source": "types",
     "Space": "space",
     "SyncReport": "types",
     "Vectors": "space",

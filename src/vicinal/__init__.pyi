@@ -21,6 +21,7 @@ from vicinal.types import Document as Document
 from vicinal.types import Hit as Hit
 from vicinal.types import Hits as Hits
 from vicinal.types import Record as Record
+from vicinal.types import Source as Source
 from vicinal.types import SyncReport as SyncReport
 
 __version__: str

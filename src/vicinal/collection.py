@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vicinal import encode
 from vicinal._arrays import one_of, whole_number
 from vicinal.bridging import bridged
+from vicinal.corpus import Corpus
 from vicinal.errors import (
     DtypeError,
     InputError,
@@ -21,7 +22,7 @@ from vicinal.evaluate.judgements import Judged, read_judged
 from vicinal.exchange import ExportReport, ImportReport, import_vectors, read_vectors, write_vectors
 from vicinal.exchange.source import told_space
 from vicinal.index.funnel import checked_recall
-from vicinal.lifecycle import Sources, fit, project_collection, sync
+from vicinal.lifecycle import fit, project_collection
 from vicinal.lifecycle.asking import delete_where
 from vicinal.lifecycle.bridge.cascade import CANDIDATES
 from vicinal.lifecycle.bridge.pairs import SAMPLE
@@ -44,8 +45,6 @@ from vicinal.types import (
     Document,
     Progress,
     Record,
-    SyncProgress,
-    SyncReport,
     Where,
 )
 from vicinal.watch import Watch
@@ -55,7 +54,7 @@ __all__ = ["PROJECTIONS", "Collection", "Health"]
 PROJECTIONS = ("pca", "rotation", "common")
 
 
-class Collection(Trials, Watch):
+class Collection(Corpus, Trials, Watch):
     """A named set of records, each with its text, its fields, and the vectors of its chunks in one space.
 
     Made by ``Database.collection``. Safe for many threads; writes are one at a time.
@@ -234,50 +233,6 @@ class Collection(Trials, Watch):
                 f"Collection {self.name!r} has no record {wanted!r}.", got=wanted, where=self.name
             )
         return found
-
-    def sync(
-        self,
-        *sources: str | Path,
-        text_field: str | None = None,
-        id_field: str | None = None,
-        progress: Callable[[SyncProgress], None] | None = None,
-    ) -> SyncReport:
-        """Make the collection what files and folders are: encode what is new or changed, remove what is gone.
-
-        Parameters
-        ----------
-        *sources : path or str
-            Files and folders; ``-`` for standard input, ``pydoc:`` for the documentation of this Python.
-        text_field, id_field : str, optional
-            The column of tables that holds the text, the id.
-        progress : callable, optional
-            Called with a ``SyncProgress``.
-
-        Returns
-        -------
-        SyncReport
-            ``report.complete`` is false if any source could not be read; what it held before stays.
-
-        Raises
-        ------
-        NotFoundError
-            A source does not exist.
-
-        Notes
-        -----
-        Interrupted anywhere, what was committed stays, and the next call goes on from there.
-        """
-        given = Sources(places=sources, base=self._base, text_field=text_field, id_field=id_field)
-        encoder = self.encoder
-        return sync(
-            self._store,
-            self.name,
-            given,
-            encoder=encoder,
-            chunker=self.chunker,
-            makers=self._making,
-            progress=progress,
-        )
 
     def import_vectors(
         self,

@@ -61,6 +61,48 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unmodified:
+    """A document whose source says that it is what it was when it was stored; it was not read again."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where documents come from, and how they are read there.
+
+    Parameters
+    ----------
+    place : str
+        A file or a folder; ``-`` for standard input, ``pydoc:``; ``sqlite:PATH``; ``postgresql://…``; a web page by
+        ``http://`` or ``https://``; ``sitemap:URL`` for the pages that a sitemap lists.
+    text_field, id_field : str, optional
+        The column of tables that holds the text, the id.
+    table, query : str, optional
+        Of a database: the table that is read, or the query whose rows are; one of the two.
+    include, exclude : tuple of str
+        Of a folder: patterns as in ``.gitignore``, relative to it. With ``include`` only what matches one is read.
+    private : bool
+        Of the web: whether machines of a private network may be asked though only their name says so.
+    other_hosts : bool
+        Of the web: whether pages of other hosts are followed, by redirects and from sitemaps.
+    most_pages : int, 1 <= most_pages
+        Of a sitemap: how many pages are read at most; more is a hole.
+    """
+
+    place: str
+    text_field: str | None = None
+    id_field: str | None = None
+    table: str | None = None
+    query: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    private: bool = False
+    other_hosts: bool = False
+    most_pages: int = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """What a collection stores under an id: the text, its source, its fields and its chunks' spans."""
 
@@ -170,13 +212,20 @@ class SyncProgress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncReport:
-    """What a run did. ``complete`` is false if any source has a hole; then the run was no success."""
+    """What a run did. ``complete`` is false if any source has a hole; then the run was no success.
+
+    ``moved`` documents have another id than before and the same text; ``chunks`` were encoded, ``reused_chunks`` have
+    the vectors of an equal text instead. ``aside`` documents could not be cut up or encoded, and are tried again.
+    """
 
     new: int = 0
     changed: int = 0
+    moved: int = 0
     unchanged: int = 0
     removed: int = 0
+    aside: int = 0
     chunks: int = 0
+    reused_chunks: int = 0
     cut_records: int = 0
     empty: int = 0
     skipped: tuple[Skipped, ...] = field(default_factory=tuple)

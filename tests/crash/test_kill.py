@@ -134,7 +134,7 @@ def memory(tmp_path: Path) -> Iterator[Path]:
 
 def test_killed_at_any_moment_nothing_is_lost_or_doubled(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """200 runs of index over new, changed and partly stored folders, each killed at a random moment, half of them torn."""
-    monkeypatch.setattr(importlib.import_module("vicinal.lifecycle.sync"), "COMMIT_CHUNKS", 3)
+    monkeypatch.setattr(importlib.import_module("vicinal.lifecycle.sync.run"), "COMMIT_CHUNKS", 3)
     chance = random.Random(3)
     for trial in ("first", "second"):  # the first one also loads what the later ones have
         corpus(memory / trial / "docs")

@@ -31,6 +31,7 @@ DEAD = 0.3
 SMALL_ROWS = 4096
 """Below this many rows an index is made in memory in a moment, and is never stale."""
 PROGRESS_ROWS = 1024
+LISTED_ROWS = 65_536
 FORMAT = 1
 MAX_ROW = 1 << 62
 MOST_BOOST = 1000
@@ -336,6 +337,16 @@ class LexicalIndex:
         """How many rows are indexed, dead ones too."""
         return 0 if self._engine is None else int(self._reading()[0].count)
 
+    def rows(self) -> Rows:
+        """Return all rows that are indexed, ascending, dead ones too: int64 (N,). Cost: one pass."""
+        if self._engine is None:
+            return np.empty(0, dtype=np.int64)
+        reading, between = self._reading()[0], library().between
+        end = max(self.end, int(reading.count))
+        found = [reading.best(between(first, last), LISTED_ROWS)[0] for first, last in _stretches(end)]
+        beyond = reading.best(between(end, MAX_ROW), LISTED_ROWS)[0]
+        return np.asarray(np.sort(np.concatenate([*found, beyond])), dtype=np.int64)
+
     def info(self) -> dict[str, Any]:
         """Return what the index is: rows, languages, parts."""
         if self._engine is None:
@@ -386,6 +397,12 @@ class LexicalIndex:
             return clauses, {}, 0
         weights, left_out = weights_of(self._reading()[0], clauses, boost)
         return clauses, weights, left_out
+
+
+def _stretches(end: int) -> Iterator[tuple[int, int]]:
+    """Go through the rows up to an end in stretches of ``LISTED_ROWS``."""
+    for first in range(0, end, LISTED_ROWS):
+        yield first, min(first + LISTED_ROWS, end)
 
 
 def _told(texts: Iterable[LexicalText], progress: Progress | None) -> Iterator[LexicalText]:

@@ -131,6 +131,18 @@ class Derived:
         """Return the lane, whatever its collection is called by now; None where it is gone."""
         return snapshot.lane_numbered(self.lane)
 
+    @property
+    def keeps_words(self) -> bool:
+        """Whether there is a keyword index: words were asked here, or have been before."""
+        return self._words.is_in_use
+
+    def renew(self) -> None:
+        """Forget the indexes of this process and build both anew, also where that does not seem due."""
+        with self._guard:
+            self._index = self._seen = None
+        self._words.forget()
+        self.upkeep(compact=False, words=False)
+
     def is_due(self) -> bool:
         """Return whether upkeep pays: many rows are not coded, or an index or its measurement is out of date."""
         with self._store.snapshot() as snapshot:
@@ -367,6 +379,14 @@ class _KeptWords:
         self._index: LexicalIndex | None = None
         self.sequence = -1
         self.asked = False
+
+    def forget(self) -> None:
+        """Forget the index, in memory and on the disk: the next question makes it again."""
+        with self._guard:
+            self._index, self.sequence = None, -1
+            if self._folder.exists():
+                self.asked = True
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     @property
     def is_in_use(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from vicinal.read import html, table
+from vicinal.read import html, parquet, table
 from vicinal.read.decode import HEAD_BYTES, encoding_of, is_binary
 from vicinal.read.formats import ROWS, UNKNOWN, Format, format_of
 from vicinal.read.place import Place, open_regular, refused
@@ -15,6 +15,7 @@ from vicinal.types import Document, Skipped
 
 STREAMED = frozenset({"jsonl", "csv", "tsv"})
 """Formats that are never in memory as a whole."""
+PARQUET = "parquet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,10 @@ def read_file(place: Place, limits: Limits) -> Iterator[Document | Skipped]:
             yield Skipped(source=place.id, reason="not a file", detail="a pipe, a socket, a device or a folder")
             return
         with file:
-            yield from read_stream(file, place.id, kind, limits)
+            if kind.name == PARQUET:
+                yield from parquet.read_parquet(file, place.id, limits.columns, limits.max_bytes, named=limits.named)
+            else:
+                yield from read_stream(file, place.id, kind, limits)
     except OSError as error:
         yield refused(place.id, error)
 

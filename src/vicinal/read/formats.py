@@ -16,7 +16,7 @@ class Format:
 
 
 UNKNOWN = Format(name="text", form="text", known=False)
-ROWS = frozenset({"json", "jsonl", "csv", "tsv"})
+ROWS = frozenset({"json", "jsonl", "csv", "tsv", "parquet"})
 """Formats of which one file gives many documents."""
 
 _NAMED = {
@@ -29,6 +29,7 @@ _NAMED = {
     ("jsonl", "text"): "jsonl ndjson",
     ("csv", "text"): "csv",
     ("tsv", "text"): "tsv tab",
+    ("parquet", "text"): "parquet pq",
     ("code", "code"): (
         "ada adb ads asm awk bash bat bzl c cc cfg clj cljs cmake coffee conf cpp cs css cu cxx d dart el elm erl ex exs "
         "f f03 f90 f95 fish for fs fsx gd glsl go gradle graphql groovy h hcl hh hpp hrl hs hxx inc ini java jl js jsx kt "
@@ -128,7 +129,6 @@ BINARY = frozenset(
         "opus",
         "orc",
         "otf",
-        "parquet",
         "pb",
         "pdf",
         "pickle",

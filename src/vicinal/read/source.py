@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,6 +30,7 @@ def read(
     id_field: str | None = None,
     max_bytes: int = MAX_BYTES,
     stdin: BinaryIO | None = None,
+    lets_through: Callable[[str], bool] | None = None,
 ) -> Iterator[Document | Skipped]:
     """Give the documents of a source one by one, and for all else why it gave none.
 
@@ -47,6 +48,9 @@ def read(
         A larger file is skipped; of jsonl, csv and tsv, which are streamed, a larger row.
     stdin : binary file, optional
         What ``"-"`` reads. Default: the process's standard input.
+    lets_through : callable, optional
+        Says of the path of a file in a folder, relative to that, whether it is read. What it says no to is passed over
+        in silence.
 
     Returns
     -------
@@ -81,9 +85,10 @@ def read(
     if not path.is_dir():
         limits = Limits(columns=columns, max_bytes=most, named=True)
         return _distinct(_read_places(iter([_place(path, source_id)]), limits))
-    return _distinct(
-        _read_places(walk(path, source_id), Limits(columns=columns, max_bytes=most, named=text_field is not None))
-    )
+    places = walk(path, source_id)
+    if lets_through is not None:
+        places = _let_through(places, "" if source_id == "." else source_id.rstrip("/") + "/", lets_through)
+    return _distinct(_read_places(places, Limits(columns=columns, max_bytes=most, named=text_field is not None)))
 
 
 def _existing(source: str | Path) -> Path:
@@ -108,6 +113,16 @@ def _place(path: Path, source_id: str) -> Place | Skipped:
     return Skipped(
         source=printable(source_id), reason="unreadable", detail="the name is no UTF-8; rename it", failed=True
     )
+
+
+def _let_through(
+    places: Iterator[Place | Skipped], prefix: str, lets_through: Callable[[str], bool]
+) -> Iterator[Place | Skipped]:
+    """Give the places that are read; of what was skipped, that which would have been."""
+    for place in places:
+        name = place.source if isinstance(place, Skipped) else place.id
+        if lets_through(name.removeprefix(prefix)):
+            yield place
 
 
 def _read_places(places: Iterator[Place | Skipped], limits: Limits) -> Iterator[Document | Skipped]:

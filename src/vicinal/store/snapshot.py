@@ -184,6 +184,10 @@ class Snapshot(Feed):
 
         ``.`` is the folder of all relative paths.
         """
+        return [(line.id, line.origin) for line in self.placed_from(lane, origin)]
+
+    def placed_from(self, lane: Lane, origin: str) -> Iterator[Line]:
+        """Go through the records that came from an origin, or from below it, with their rows, spans and digests."""
         sql = "SELECT number FROM origins WHERE collection = ? AND "
         folder = origin.rstrip("/")
         if origin == ".":
@@ -192,8 +196,20 @@ class Snapshot(Feed):
         else:
             values = (lane.collection, origin, folder + "/", folder + "0")  # '0' is the character after '/'
             sql += "(origin = ? OR (origin > ? AND origin < ?))"
-        numbers = [number for (number,) in self._connection.execute(sql, values)]
-        return [(line.id, line.origin) for line in self._lines(lane, numbers).values()]
+        numbers = sorted(number for (number,) in self._connection.execute(sql, values))
+        for part in portions(numbers):
+            yield from self._lines(lane, part).values()
+
+    def has_rows(self, lane: Lane, rows: Rows) -> bool:
+        """Return whether rows lie in files that are there; they may be dead, and hold what they always held."""
+        segments = self.segments(lane)
+        here = [(rows >= one.first_row) & (rows < one.next_row) for one in segments]
+        return bool(np.any(here, axis=0).all()) if segments else not len(rows)
+
+    def origins(self, lane: Lane) -> dict[str, int]:
+        """Return how many records came from each origin."""
+        sql = "SELECT origin, count(*) FROM origins WHERE collection = ? GROUP BY origin ORDER BY origin"
+        return dict(self._connection.execute(sql, (lane.collection,)).fetchall())
 
     def check_records(self, lane: Lane) -> None:
         """Compare the records of a lane with the ids, origins, tombstones and sums that tell of them as well.

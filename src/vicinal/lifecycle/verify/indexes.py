@@ -1,0 +1,81 @@
+"""What is derived of the store against the store: the index of vectors, and the keyword index where one is in use."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from vicinal.errors import DamagedIndexWarning, MissingExtraError, StoreError, VicinalError
+from vicinal.index import FunnelIndex
+from vicinal.lifecycle.derived import Derived, derived_of
+from vicinal.lifecycle.project import gathered
+from vicinal.lifecycle.verify.finding import Findings
+from vicinal.space import Vectors
+from vicinal.store import Lane, LaneView, Snapshot, Store, rows_of
+
+SAMPLED = 256
+"""Living vectors that the index is asked for; each must find itself, or one that is as near."""
+NEAR = 1e-3
+"""How much less than its own score a vector's best hit may have: the last bits, and rounding to 16 bits."""
+MOST_MISSED = 0.05
+"""The share of the sample that an approximate index may miss before something else must be wrong with it."""
+NAMED = 20
+"""Rows that are named one by one."""
+
+
+def check_indexes(store: Store, collection: str, findings: Findings) -> None:
+    """Compare the index of vectors and the keyword index with the rows of the store. Nothing is built for it."""
+    with store.snapshot() as snapshot, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", DamagedIndexWarning)
+        lane = snapshot.lane(collection)
+        view = store.view(snapshot, lane)
+        derived = derived_of(store, lane)
+        _check_vectors(derived.index(snapshot, lane, view), lane, view, findings)
+        if derived.keeps_words:
+            _check_words(derived, snapshot, lane, view, findings)
+    for one in said:
+        if issubclass(one.category, DamagedIndexWarning):
+            findings.add("index", collection, str(one.message))
+
+
+def _check_vectors(index: FunnelIndex, lane: Lane, view: LaneView, findings: Findings) -> None:
+    rows = sum(len(vectors) for _, vectors in view.parts)
+    if index.row_count > view.next_row:
+        findings.add("index", lane.name, f"it tells of row {index.row_count - 1}, and {view.next_row} were given out")
+        return
+    if (known := index.info()["rows"]) != rows:
+        findings.add("index", lane.name, f"it has {known} rows, and the store {rows}")
+        return
+    living = rows_of(view.alive)
+    if not len(living) or lane.space.metric == "dot":  # by dot product a longer vector may be nearer than itself
+        return
+    chosen = living[np.linspace(0, len(living) - 1, min(len(living), SAMPLED)).astype(np.int64)]
+    asked = Vectors(gathered(view, chosen), lane.space)
+    found = index.search(asked, k=1, mask=view.alive)
+    own = np.einsum("nd,nd->n", np.asarray(asked), np.asarray(asked)) if lane.space.metric == "cosine" else 0.0
+    missed = np.flatnonzero((found.counts == 0) | (found.scores[:, 0] < own - NEAR))
+    if len(missed) > max(1, MOST_MISSED * len(chosen)):
+        findings.add("index", lane.name, f"of {len(chosen)} vectors {len(missed)} do not find themselves")
+
+
+def _check_words(derived: Derived, snapshot: Snapshot, lane: Lane, view: LaneView, findings: Findings) -> None:
+    try:
+        words = derived.words(snapshot, lane, view)
+        rows = words.rows()
+    except MissingExtraError:
+        return
+    except (StoreError, VicinalError) as error:
+        findings.add("words", lane.name, error.message)
+        return
+    living = rows_of(view.alive)
+    missing = np.setdiff1d(living, rows)
+    beyond = rows[rows >= max(view.next_row, words.end)]
+    twice = len(rows) - len(np.unique(rows))
+    for told, what in ((missing, "has no postings"), (beyond, "has postings, and was never given out")):
+        for row in told[:NAMED].tolist():
+            findings.add("words", lane.name, f"row {row} {what}")
+        if len(told) > NAMED:
+            findings.add("words", lane.name, f"and {len(told) - NAMED} more rows: {what}")
+    if twice:
+        findings.add("words", lane.name, f"{twice} rows stand in it more than once")

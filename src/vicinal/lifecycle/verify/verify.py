@@ -1,0 +1,104 @@
+"""The order of the comparison: the files first, since nothing else means anything where they are damaged."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from vicinal.chunk import Chunker
+from vicinal.errors import CorruptStoreError
+from vicinal.lifecycle.ingest import WHOLE
+from vicinal.lifecycle.sync.sources import Sources, remembered
+from vicinal.lifecycle.sync.stale import Made
+from vicinal.lifecycle.verify.finding import Findings, Verification
+from vicinal.lifecycle.verify.indexes import check_indexes
+from vicinal.lifecycle.verify.records import check_records
+from vicinal.lifecycle.verify.repair import mend
+from vicinal.lifecycle.verify.sources import Compared, check_sources
+from vicinal.space import Encoder
+from vicinal.store import Store
+from vicinal.types import Progress
+
+
+def verify(
+    store: Store,
+    collection: str,
+    sources: Sources,
+    *,
+    encoder: Callable[[], Encoder],
+    chunker: Chunker | None,
+    repair: bool = False,
+    progress: Progress | None = None,
+) -> Verification:
+    """Compare sources, ledger, records, vectors and indexes with one another.
+
+    Parameters
+    ----------
+    store, collection
+        What is compared.
+    sources : Sources
+        Beside those that the collection remembers.
+    encoder : callable
+        Gives the encoder; called only where something is mended.
+    chunker : Chunker or None
+        The collection's.
+    repair : bool
+        Whether what can be mended is. Then all is compared once more, and ``left`` is what that finds.
+    progress : callable, optional
+        Called with (steps done, steps to do): records, and documents beside them.
+    """
+    begun = time.perf_counter()
+    everything = _all_sources(store, collection, sources)
+    findings, compared = _compared(store, collection, everything, chunker, progress)
+    mended: list[str] = []
+    left = findings
+    if repair and findings.counts:
+        mended = mend(store, collection, everything, findings, compared.homeless, encoder=encoder, chunker=chunker)
+        left, compared = _compared(store, collection, everything, chunker, progress)
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(collection)
+    return Verification(
+        records=lane.records,
+        chunks=lane.rows,
+        documents=compared.documents,
+        unchecked=compared.unchecked,
+        found=dict(findings.counts),
+        findings=tuple(findings.kept),
+        mended=tuple(mended),
+        left=tuple(left.kept),
+        took_s=time.perf_counter() - begun,
+    )
+
+
+def _all_sources(store: Store, collection: str, sources: Sources) -> Sources:
+    """Return the sources of a collection and those that were named, each once."""
+    with store.snapshot() as snapshot:
+        known = remembered(snapshot, snapshot.lane(collection))
+    own = {origin: one for origin, one in sources.named() if one is not None}
+    places = {**{origin: one for origin, one in known.items() if one is not None}, **own}
+    return replace(sources, places=tuple(places.values()), strict=False)
+
+
+def _compared(
+    store: Store, collection: str, sources: Sources, chunker: Chunker | None, progress: Progress | None
+) -> tuple[Findings, Compared]:
+    findings = Findings()
+    try:
+        store.check()
+    except CorruptStoreError as error:
+        findings.add("damaged", str(error.where), error.message)
+        return findings, Compared()
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(collection)
+        total = 2 * lane.records
+
+        def step(done: int) -> None:
+            if progress is not None:
+                progress(done, max(total, done))
+
+        check_records(snapshot, lane, findings, step)
+    check_indexes(store, collection, findings)
+    made = Made(chunker=WHOLE if chunker is None else chunker.id, space=lane.space.id)
+    compared = check_sources(store, collection, sources, made, findings, lambda done: step(lane.records + done))
+    return findings, compared
