@@ -3,23 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vicinal import config, encode
 from vicinal._arrays import real_number
 from vicinal.errors import DtypeError, InputError, RangeError
-from vicinal.lifecycle.sync import Aside, Sources, SyncPlan, asides, plan, remembered, sync, watch
+from vicinal.lifecycle.sync import (
+    Aside,
+    Declared,
+    Sources,
+    SyncPlan,
+    asides,
+    declared_sources,
+    plan,
+    remembered,
+    sync,
+    watch,
+)
 from vicinal.lifecycle.sync.sources import Rows, checked_name
-from vicinal.lifecycle.verify import Verification, verify
+from vicinal.lifecycle.verify import Finding, Verification, verify
 from vicinal.opened import Opened
 from vicinal.types import Progress, Source, SyncProgress, SyncReport
+
+__all__ = ["Aside", "Corpus", "Declared", "Finding", "SyncPlan", "Verification", "declared_sources", "find_declared"]
 
 EVERY_S = 1.0
 """How often watched files are looked at."""
 LEAST_EVERY_S = 0.05
 Given = str | Path | Source
+FILE_NAME = "vicinal.toml"
+
+
+def find_declared(start: str | Path = ".") -> Path | None:
+    """Return the ``vicinal.toml`` of a folder or of one above it, None without one."""
+    here = Path(start).resolve()
+    return next((folder / FILE_NAME for folder in (here, *here.parents) if (folder / FILE_NAME).is_file()), None)
 
 
 class Corpus(Opened):
@@ -119,7 +139,7 @@ class Corpus(Opened):
         strict: bool = True,
         stop: threading.Event | None = None,
         progress: Callable[[SyncProgress], None] | None = None,
-    ) -> Iterator[SyncReport]:
+    ) -> Generator[SyncReport, None, None]:
         """Sync, and again whenever files of the sources have changed and come to rest; give the report of each time.
 
         Parameters
@@ -155,7 +175,7 @@ class Corpus(Opened):
         every_s: float,
         stopped: threading.Event,
         progress: Callable[[SyncProgress], None] | None,
-    ) -> Iterator[SyncReport]:
+    ) -> Generator[SyncReport, None, None]:
         for _ in watch(watched, every_s=every_s, stopped=stopped.is_set, pause=stopped.wait):
             yield sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
 

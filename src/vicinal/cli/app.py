@@ -38,6 +38,8 @@ from vicinal.cli import (
     search,
     snapshot,
     spaces,
+    sync,
+    verify,
 )
 from vicinal.cli.output import console, errors
 from vicinal.errors import TruncationWarning, VicinalError, exit_status
@@ -57,6 +59,8 @@ app = typer.Typer(
 )
 app.command("demo")(demo.demo)
 app.command("index")(index.index)
+app.command("sync")(sync.sync)
+app.command("verify")(verify.verify)
 app.command("search")(search.search)
 app.command("recommend")(search.recommend)
 app.command("facets")(search.facets)

@@ -8,12 +8,12 @@ from rich.markup import escape
 from rich.panel import Panel
 
 import vicinal
-from vicinal.cli.index import report_of, run
 from vicinal.cli.info import table_of
 from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, print_json
 from vicinal.cli.search import as_data
+from vicinal.cli.sync import report_of, run
 from vicinal.database import FOLDER_NAME
-from vicinal.types import Hits
+from vicinal.types import Hits, Source
 
 COLLECTION = "python-docs"
 SOURCE = "pydoc:"
@@ -35,7 +35,7 @@ def demo(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """
     with vicinal.open(db or Path(FOLDER_NAME)) as database:
         chosen = database.collection(COLLECTION)
-        report = run(chosen, [SOURCE])
+        report = run(chosen, [Source(place=SOURCE)])
         answers = {question: chosen.search(question, k=1) for question in QUESTIONS}
         said = report_of(chosen, report, database.path)
         about = chosen.info()

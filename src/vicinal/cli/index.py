@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 import vicinal
-from vicinal.cli.output import DatabaseOption, JsonOption, console, print_json, progress_bar
-from vicinal.collection import Collection
-from vicinal.database import DEFAULT_MODEL, DEFAULT_OVERFLOW, FOLDER_NAME, find
-from vicinal.errors import DatabaseNotFoundError
+from vicinal.cli.output import DatabaseOption, JsonOption, print_json
+from vicinal.cli.sync import HOLES, place, report_of, run, show
+from vicinal.database import DEFAULT_MODEL, DEFAULT_OVERFLOW
 from vicinal.space import Encoder
-from vicinal.types import Overflow, SyncProgress, SyncReport
-
-HOLES = 1
-"""The exit status of a run that could not read everything."""
-SHOWN = 10
-"""Skipped sources that are shown; --json has them all."""
+from vicinal.types import Overflow, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +85,7 @@ def index(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Encode what is new or changed in files and folders, and remove what is gone.
+    """Make a collection of files and folders, or bring it up to them: vicinal sync with the settings of a new collection.
 
     Interrupted at any time, what was committed is kept, and the next run goes on from there.
     """
@@ -108,94 +99,15 @@ def index(
         weighting=weighting,
         runtime=runtime,
     )
-    with vicinal.open(db or _place()) as database:
+    with vicinal.open(db or place()) as database:
         chosen = database.collection(collection, model=wanted.encoder(), overflow=wanted.overflow, runtime=runtime)
-        report = run(chosen, paths, text_field=text_field, id_field=id_field)
+        report = run(chosen, [Source(place=one, text_field=text_field, id_field=id_field) for one in paths])
         said = report_of(chosen, report, database.path)
     print_json(said) if as_json else show(report, said)
     if not report.complete:
         raise typer.Exit(HOLES)
 
 
-def _place() -> Path:
-    """Return the database here or above, or where a new one goes."""
-    try:
-        return find()
-    except DatabaseNotFoundError:
-        return Path(FOLDER_NAME)
-
-
 def _overflow(named: str | None) -> Overflow | None:
     """Return the overflow rule; the facade says so if it is none."""
     return named  # type: ignore[return-value]  # checked by Database.collection
-
-
-def run(
-    chosen: Collection, paths: list[str], *, text_field: str | None = None, id_field: str | None = None
-) -> SyncReport:
-    """Sync with a bar on the terminal."""
-    with progress_bar() as bar:
-        task = bar.add_task("reading", total=None)
-
-        def tell(far: SyncProgress) -> None:
-            if far.known_chunks:
-                bar.update(
-                    task, description=f"encoding, {far.read} read", completed=far.done_chunks, total=far.known_chunks
-                )
-            else:
-                bar.update(task, description=f"reading, {far.read} read")
-
-        report = chosen.sync(*paths, text_field=text_field, id_field=id_field, progress=tell)
-        bar.update(task, description="building the index", completed=0, total=None)
-        chosen.compact(only_due=True, progress=lambda done, total: bar.update(task, completed=done, total=total))
-        return report
-
-
-def report_of(chosen: Collection, report: SyncReport, path: Path) -> dict[str, Any]:
-    """Return what a run did, as data."""
-    return {
-        "collection": chosen.name,
-        "database": str(path),
-        "space": chosen.space.id,
-        "records": len(chosen),
-        **asdict(report),
-        "complete": report.complete,
-        **({"usage": chosen.usage} if chosen.usage else {}),
-    }
-
-
-def show(report: SyncReport, said: dict[str, Any]) -> None:
-    """Print what a run did."""
-    counts = (
-        f"[green]{report.new} new[/], {report.changed} changed, {report.unchanged} unchanged, {report.removed} removed"
-    )
-    speed = f", {report.chunks / report.took_s:.0f} passages/s" if report.chunks else ""
-    console.print(f"{counts} in {report.took_s:.1f} s ({report.chunks} passages encoded{speed})", highlight=False)
-    console.print(
-        f"{said['records']} records in collection {escape(said['collection'])} of {escape(said['database'])}",
-        highlight=False,
-    )
-    if "usage" in said:
-        told = ", ".join(f"{value:,.6g} {name.replace('_', ' ')}" for name, value in said["usage"].items() if value)
-        console.print(f"asked of the provider: {told}", highlight=False)
-    if report.cut_records:
-        console.print(
-            f"[yellow]{report.cut_records} texts are cut[/] at the model's window, as you asked for", highlight=False
-        )
-    if report.empty:
-        console.print(f"{report.empty} documents hold nothing but white space", highlight=False)
-    _show_skipped(report)
-
-
-def _show_skipped(report: SyncReport) -> None:
-    """Print why sources were skipped, and those that are holes."""
-    reasons = Counter(one.reason for one in report.skipped)
-    if reasons:
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-        console.print(f"skipped: {told}", highlight=False)
-    for one in report.failed[:SHOWN]:
-        console.print(f"  [red]{escape(one.source)}[/]: {escape(one.reason)}. {escape(one.detail)}", highlight=False)
-    if len(report.failed) > SHOWN:
-        console.print(f"  and {len(report.failed) - SHOWN} more; --json lists them all")
-    if not report.complete:
-        console.print("[bold red]Not everything could be read.[/] What these held before is kept.")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from vicinal.errors import InputError, NotFoundError
+from vicinal.errors import InputError, MissingExtraError, NotFoundError
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.read import is_watched, origin_of_source, read_source
 from vicinal.read.sql.place import without_password
@@ -67,13 +67,17 @@ class Sources:
         return found
 
     def _read(self, source: Source, known: Known) -> Found:
-        try:
+        if self.strict:
             return read_source(source, base=self.base, known=known)
-        except NotFoundError as error:
-            if self.strict:
-                raise
-            origin = origin_of(source, self.base)
-            return iter([Skipped(source=origin, reason="not there", detail=error.message, failed=True)])
+        return self._read_or_hole(source, known)
+
+    def _read_or_hole(self, source: Source, known: Known) -> Found:
+        """Give the documents of a source; one that is not there, or that nobody can read, is a hole of its own."""
+        try:
+            yield from read_source(source, base=self.base, known=known)
+        except (NotFoundError, InputError, MissingExtraError) as error:
+            reason = "not there" if isinstance(error, NotFoundError) else "refused"
+            yield Skipped(source=origin_of(source, self.base), reason=reason, detail=error.message, failed=True)
 
     def origins(self) -> list[str]:
         """Return the names under which the ledger keeps them, each once."""
