@@ -57,11 +57,14 @@ class Model:
     files: dict[str, str] = field(default_factory=dict)
     stored: dict[str, str] = field(default_factory=dict)
     made: int = 0
+    edits: int = 0
 
     def text(self) -> str:
         """Return a text that was never there, of one to four chunks."""
         self.made += 1
-        parts = [f"{'word ' * self.chance.randrange(3, 20)}{self.made} part {part}." for part in range(1 + self.made % 4)]
+        parts = [
+            f"{'word ' * self.chance.randrange(3, 20)}{self.made} part {part}." for part in range(1 + self.made % 4)
+        ]
         return "\n\n".join(parts)
 
     def name(self) -> str:
@@ -80,6 +83,7 @@ class Model:
 
     def edit(self) -> None:
         """Make one edit of any kind."""
+        self.edits += 1
         what = self.chance.choice(EDITS) if len(self.files) > 5 else "add"
         name = self.chance.choice(sorted(self.files)) if self.files else ""
         if what == "add":
@@ -155,7 +159,15 @@ def chunks_of(notes: vicinal.Collection, texts: Sequence[str]) -> list[str]:
     """Return the chunks of some texts, sorted."""
     documents = [vicinal.Document(id=str(place), text=text) for place, text in enumerate(texts)]
     assert notes.chunker is not None
-    return sorted(chunk.text for part in notes.chunker.split_all(documents, notes.encoder.token_spans) for chunk in part)
+    return sorted(
+        chunk.text for part in notes.chunker.split_all(documents, notes.encoder.token_spans) for chunk in part
+    )
+
+
+def told(far: str) -> None:
+    """Write how far a long history is, where it is asked for."""
+    if "LONG_LOG" in os.environ:
+        Path(os.environ["LONG_LOG"]).write_text(far)
 
 
 @pytest.mark.slow
@@ -171,16 +183,16 @@ def test_exactly_what_changed_is_encoded(memory: Path) -> None:
         for step in range(STEPS + 1):
             for _ in range(model.chance.choice((1, 1, 1, 2, 3, 8)) if step else 0):
                 model.edit()
-            wanted, told = chunks_of(notes, model.to_encode()), expected(model)
+            wanted, want = chunks_of(notes, model.to_encode()), expected(model)
             report = notes.sync(memory / "docs")
             found = counts(report)
             assert encoder.encoded() == wanted, step
             assert report.complete
             assert report.chunks == len(wanted)
-            assert (found["changed"], found["unchanged"]) == (told["changed"], told["unchanged"])
-            assert found["new"] + found["moved"] == told["new"]
-            assert found["removed"] + found["moved"] == told["gone"]
-            assert found["moved"] >= told["moved"]
+            assert (found["changed"], found["unchanged"]) == (want["changed"], want["unchanged"])
+            assert found["new"] + found["moved"] == want["new"]
+            assert found["removed"] + found["moved"] == want["gone"]
+            assert found["moved"] >= want["moved"]
             model.synced()
             if step % VERIFY_EVERY == 0:
                 compare(notes, model)
@@ -236,6 +248,7 @@ def test_killed_at_any_moment_the_next_run_ends_it(memory: Path, monkeypatch: py
             model.synced()
             compare(notes, model)
             assert notes.verify().findings == ()
+            told(f"{turn} kills, {interrupted} at work")
             assert notes.sync(memory / "docs").chunks == 0
             assert encoder.encoded() == []
     assert interrupted >= KILLS // 3

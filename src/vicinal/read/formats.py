@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +183,9 @@ BINARY = frozenset(
 
 def format_of(name: str) -> Format | None:
     """Return the format of a file by its name; None for one that is binary by its suffix."""
-    whole = PurePosixPath(name).name.lower()
-    suffix = PurePosixPath(whole).suffix[1:]
+    whole = name.rpartition("/")[2].lower()
+    stem, _, ending = whole.rpartition(".")
+    suffix = ending if stem else ""  # a name that only begins with a dot has none
     if suffix in BINARY:
         return None
     return WHOLE_NAMES.get(whole) or FORMATS.get(suffix, UNKNOWN)

@@ -7,6 +7,7 @@ Nothing is removed before every source has been read to its end, nor from a plac
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,8 @@ COMMIT_CHUNKS = 256
 """Chunks of one commit: some seconds of encoding, which is what an interruption can lose."""
 CARRIED_CHUNKS = 4096
 """Chunks of one commit of vectors that are there already."""
+COUNTED_AS = {"new": "new", "stale": "changed", "relabelled": "changed", "same": "unchanged"}
+"""What a document is against the ledger → the count of the report."""
 SUSPICIOUS = ("binary", "database")
 """Reasons for which what was stored before is kept: a half-written file can look so."""
 
@@ -209,18 +212,19 @@ def _stale(run: _Run, documents: Sequence[Pending]) -> list[Pending]:
     stale: list[Pending] = []
     relabelled: list[tuple[Pending, LedgerEntry]] = []
     held: list[tuple[Pending, Held]] = []
+    counted: Counter[str] = Counter()
     for one in documents:
         entry = entries.get(one.document.id)
         what = differs(entry, one.document, one.origin, run.made)
+        counted[COUNTED_AS[what]] += 1
         if what in {"new", "stale"}:
-            run.count(**{"new" if what == "new" else "changed": 1})
             known = run.held_texts().get(digest_of_text(one.document)) if lane.records else None
             stale.append(one) if known is None else held.append((one, known))
         elif what == "relabelled" and entry is not None:
-            run.count(changed=1)
             relabelled.append((one, entry))
         else:
-            run.count(unchanged=1, cut_records=1 if entry is not None and entry.cut_chunks else 0)
+            counted["cut_records"] += entry is not None and entry.cut_chunks > 0
+    run.count(**counted)
     if relabelled:
         commit.relabel(run.store, run.collection, relabelled)
         run.committed += len(relabelled)
