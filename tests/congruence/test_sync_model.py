@@ -194,6 +194,7 @@ def test_exactly_what_changed_is_encoded(memory: Path) -> None:
             assert found["removed"] + found["moved"] == want["gone"]
             assert found["moved"] >= want["moved"]
             model.synced()
+            told(f"{step} syncs, {model.edits} edits")
             if step % VERIFY_EVERY == 0:
                 compare(notes, model)
                 assert notes.verify().findings == ()
