@@ -28,6 +28,7 @@ _HOMES = {
     "SyncReport": "types",
     "Vectors": "space",
     "VicinalError": "errors",
+    "declared_sources": "corpus",
     "load": "encode",
     "open": "database",
     "quantize": "encode",

@@ -7,6 +7,7 @@ from vicinal import snapshots as snapshots
 from vicinal import testing as testing
 from vicinal import train as train
 from vicinal.collection import Collection as Collection
+from vicinal.corpus import declared_sources as declared_sources
 from vicinal.database import Database as Database
 from vicinal.database import open as open
 from vicinal.encode import FunctionEncoder as FunctionEncoder

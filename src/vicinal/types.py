@@ -84,7 +84,7 @@ class Source:
         Of a folder: patterns as in ``.gitignore``, relative to it. With ``include`` only what matches one is read.
     private : bool
         Of the web: whether machines of a private network may be asked though only their name says so.
-    other_hosts : bool
+    other_sites : bool
         Of the web: whether pages of other hosts are followed, by redirects and from sitemaps.
     most_pages : int, 1 <= most_pages
         Of a sitemap: how many pages are read at most; more is a hole.
@@ -98,7 +98,7 @@ class Source:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     private: bool = False
-    other_hosts: bool = False
+    other_sites: bool = False
     most_pages: int = 10_000
 
 

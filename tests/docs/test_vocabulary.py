@@ -19,6 +19,7 @@ ALLOWED = {
     "Hits.items": "a tuple's elements, as in a mapping's items(); no document is meant",
     "Vectors.cut_rows": "the rows of a matrix (N, D), which is what Vectors are",
     "Vectors.__init__(cut_rows)": "the same",
+    "Source.table": "a table of another database, which is read; no collection is meant",
     "Encoder.count_tokens": "a verb: it counts; how many hits are asked for is k",
     "FunctionEncoder.count_tokens": "the same",
     "FunctionEncoder.__init__(count_tokens)": "the same, given by the user",

@@ -76,8 +76,8 @@ def sync(
     private: Annotated[
         bool, typer.Option("--private", help="Ask machines of a private network, too, for web pages.")
     ] = False,
-    other_hosts: Annotated[
-        bool, typer.Option("--other-hosts", help="Follow pages of other hosts, by redirects and from a sitemap.")
+    other_sites: Annotated[
+        bool, typer.Option("--other-sites", help="Follow pages of other hosts, by redirects and from a sitemap.")
     ] = False,
     most_pages: Annotated[int, typer.Option(min=1, help="Pages of a sitemap that are read at most.")] = 10_000,
     dry_run: Annotated[
@@ -100,7 +100,7 @@ def sync(
         "include": tuple(include or ()),
         "exclude": tuple(exclude or ()),
         "private": private,
-        "other_hosts": other_hosts,
+        "other_sites": other_sites,
         "most_pages": most_pages,
     }
     given = tuple(Source(place=one, **options) for one in sources or ())  # type: ignore[arg-type]  # each is its own

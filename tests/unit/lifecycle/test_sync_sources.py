@@ -358,14 +358,14 @@ def test_a_file_declares_sources(tmp_path: Path) -> None:
     path.write_text(
         '[[sources]]\nplace = "docs"\nexclude = ["drafts/"]\n'
         '[[sources]]\ncollection = "rows"\nplace = "sqlite:n.db?table=notes"\ntext_field = "body"\n'
-        '[[sources]]\nplace = "https://example.org/"\nother_hosts = true\n'
+        '[[sources]]\nplace = "https://example.org/"\nother_sites = true\n'
         '[collections.rows]\nmodel = "some-model"\n'
     )
     main, rows = declared_sources(path)
     assert (main.collection, rows.collection, rows.model) == ("main", "rows", "some-model")
     assert main.sources == (
         Source(place=str(tmp_path / "docs"), exclude=("drafts/",)),
-        Source(place="https://example.org/", other_hosts=True),
+        Source(place="https://example.org/", other_sites=True),
     )
     assert rows.sources == (Source(place=f"sqlite:{tmp_path}/n.db?table=notes", text_field="body"),)
     (tmp_path / "deep").mkdir()

@@ -19,7 +19,7 @@ TABLES = ("sources", "collections")
 OF_SOURCE = ("collection", *(field.name for field in fields(Source)))
 OF_COLLECTION = ("model",)
 LISTS = ("include", "exclude")
-FLAGS = ("private", "other_hosts")
+FLAGS = ("private", "other_sites")
 NUMBERS = ("most_pages",)
 
 

@@ -35,11 +35,11 @@ class Answer:
 
 @dataclass(slots=True)
 class Client:
-    """Asks for pages. ``private`` and ``other_hosts`` say what may be asked beyond the hosts that the user named."""
+    """Asks for pages. ``private`` and ``other_sites`` say what may be asked beyond the hosts that the user named."""
 
     named: frozenset[str]
     private: bool = False
-    other_hosts: bool = False
+    other_sites: bool = False
     headers: dict[str, str] = field(default_factory=lambda: {"user-agent": f"{AGENT} (embedding index)"})
 
     def get(
@@ -65,8 +65,8 @@ class Client:
 
     def _require_host(self, address: Address) -> None:
         """Refuse a host that is neither the user's nor allowed."""
-        if address.host not in self.named and not self.other_hosts:
-            raise RefusedError(f"it leads to another host, {address.host}; allow that with other_hosts (--other-hosts)")
+        if address.host not in self.named and not self.other_sites:
+            raise RefusedError(f"it leads to another host, {address.host}; allow that with other_sites (--other-sites)")
 
     def _once(self, address: Address, headers: Mapping[str, str], until: float, most_bytes: int) -> Answer:
         private = self.private or (address.host in self.named and is_named_private(address.host))

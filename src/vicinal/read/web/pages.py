@@ -100,7 +100,7 @@ def _address(source: Source) -> Address:
 
 
 def _site(source: Source, address: Address, known: Known) -> _Site:
-    client = Client(frozenset({address.host}), private=source.private, other_hosts=source.other_hosts)
+    client = Client(frozenset({address.host}), private=source.private, other_sites=source.other_sites)
     return _Site(client, Robots(client), known, web_origin(source))
 
 
