@@ -17,6 +17,8 @@ from vicinal.lifecycle.sync import (
     SyncPlan,
     asides,
     declared_sources,
+    forget_sources,
+    origin_of,
     plan,
     remembered,
     sync,
@@ -183,6 +185,24 @@ class Corpus(Opened):
         """Return the sources that the collection was made of, without passwords."""
         with self._store.snapshot() as snapshot:
             return tuple(one for one in remembered(snapshot, snapshot.lane(self.name)).values() if one is not None)
+
+    def forget(self, *sources: Given, name: str | None = None) -> int:
+        """Delete the records that only some sources gave, and forget these; return how many records there were.
+
+        For a source that is no longer one: a folder that only moved is synced under its new name first, so that its texts
+        keep their vectors.
+
+        Parameters
+        ----------
+        *sources : path, str or Source
+            As they were given to ``sync``. One that is not known is no error.
+        name : str, optional
+            Of documents that a program gave.
+        """
+        origins = [origin_of(self._source(one, None, None), self._base) for one in sources]
+        if name is not None:
+            origins.append(f"{checked_name(name)}:")
+        return forget_sources(self._store, self.name, origins)
 
     def aside(self) -> tuple[Aside, ...]:
         """Return what the last runs could not read, cut up or encode, with the error of each; at most 1,000."""

@@ -90,6 +90,9 @@ def test_holes_end_with_one(world: Path, run: Run, said: Said) -> None:
     assert said("verify", status=1)["collections"][0]["found"] == {"unreadable": 1}
     (world / "docs/bad.txt").unlink()
     assert said("sync")["complete"]
+    (world / "docs").rename(world / "away")
+    assert not said("sync", status=1)["complete"]
+    assert said("sync", "docs", "--forget") == {"removed": 3, "records": 0}
 
 
 def test_sources_declared_in_a_file(world: Path, run: Run, said: Said, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +121,7 @@ def test_sources_declared_in_a_file(world: Path, run: Run, said: Said, monkeypat
 def test_what_cannot_be_asked_for(world: Path, run: Run) -> None:
     """Without a database or a source the message says what to do."""
     assert "Make one with" in run("sync", status=3)
-    assert "say one of them" in run("sync", "docs", "--watch", "--dry-run", status=2)
+    assert "Say one of --watch" in run("sync", "docs", "--watch", "--dry-run", status=2)
     assert "There is nothing to read" in run("sync", "none", status=3)
     assert "for a database" in run("sync", "docs", "--table", "x", status=2)
 

@@ -84,6 +84,9 @@ def sync(
         bool, typer.Option("--dry-run", help="Show what would be done, how long it takes and what it costs.")
     ] = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on, whenever files have changed, until Ctrl-C.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="These are sources no longer: delete what only they gave.")
+    ] = False,
     every_s: Annotated[float, typer.Option(help="Seconds between two looks at watched files.")] = 1.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,8 +108,11 @@ def sync(
     }
     given = tuple(Source(place=one, **options) for one in sources or ())  # type: ignore[arg-type]  # each is its own
     jobs, folder = _jobs(given, db, collection, config, model)
-    if watch and dry_run:
-        raise InputError("--watch goes on and --dry-run does nothing: say one of them.", where="watch")
+    if watch + dry_run + forget > 1:
+        raise InputError("Say one of --watch, --dry-run and --forget.", where="watch")
+    if forget:
+        _forget(given, folder, collection, as_json=as_json)
+        return
     if watch:
         _watch(jobs, folder, every_s, as_json=as_json)
         return
@@ -126,6 +132,20 @@ def sync(
             if not as_json:
                 show(report, said[-1])
     _end(said, as_json)
+
+
+def _forget(given: tuple[Source, ...], folder: Path, collection: str | None, *, as_json: bool) -> None:
+    """Delete what came from sources that are none any more."""
+    if not given:
+        raise InputError("Name the sources that are forgotten.", where="sources")
+    with vicinal.open(folder, create=False) as database:
+        chosen = database.collection(collection or database.default_collection(), create=False)
+        removed = chosen.forget(*given)
+        left = len(chosen)
+    if as_json:
+        print_json({"removed": removed, "records": left})
+    else:
+        console.print(f"{removed} records removed, {left} left", highlight=False)
 
 
 def _end(said: list[dict[str, Any]], as_json: bool) -> None:

@@ -299,6 +299,25 @@ def test_a_known_source_that_is_gone_is_a_hole(world: tuple[vicinal.Database, Pa
         notes.sync(docs)
 
 
+def test_a_source_is_forgotten_with_what_only_it_gave(world: tuple[vicinal.Database, Path]) -> None:
+    """What another source gives as well stays, and so does what has no source."""
+    db, docs = world
+    notes = db.collection("main", model=Fussy("poison"))
+    (docs / "deep").mkdir()
+    (docs / "deep/a.txt").write_text("a deep text")
+    (docs / "deep/b.txt").write_text("poison")
+    notes.add([{"id": "mine", "text": "my own"}])
+    notes.sync(docs, docs / "deep")
+    notes.sync(documents=[{"id": "row", "text": "a row"}], name="crm")
+    assert notes.forget(docs / "deep") == 0
+    assert notes.forget(docs) == 11
+    assert notes.sources() == notes.aside() == ()
+    assert list(notes.ids()) == ["mine", "row"]
+    assert notes.forget(name="crm") == 1
+    assert notes.forget("nothing that is known") == 0
+    assert notes.verify().findings == ()
+
+
 def test_without_any_source_there_is_nothing_to_sync(world: tuple[vicinal.Database, Path]) -> None:
     """The message says what to do."""
     with pytest.raises(InputError, match="name one"):

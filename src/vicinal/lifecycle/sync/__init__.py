@@ -7,6 +7,7 @@ Never: encodes a text that the collection holds, removes what it could not look 
 """
 
 from vicinal.lifecycle.sync.aside import Aside, asides
+from vicinal.lifecycle.sync.commit import forget_sources
 from vicinal.lifecycle.sync.declared import Declared, declared_sources
 from vicinal.lifecycle.sync.plan import SyncPlan, plan
 from vicinal.lifecycle.sync.run import sync
@@ -21,6 +22,7 @@ __all__ = [
     "SyncPlan",
     "asides",
     "declared_sources",
+    "forget_sources",
     "is_stale",
     "origin_of",
     "plan",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from vicinal.lifecycle.ingest import Prepared, new_record
+from vicinal.lifecycle.sync.aside import keep
 from vicinal.lifecycle.sync.encoding import Pending
 from vicinal.lifecycle.sync.reuse import Carried, Held, carry
-from vicinal.lifecycle.sync.sources import Sources, is_remembered, remember
+from vicinal.lifecycle.sync.sources import Sources, forget, is_remembered, remember
 from vicinal.lifecycle.sync.stale import Made
 from vicinal.store import LedgerEntry, Store
 
@@ -47,6 +48,15 @@ def delete(store: Store, collection: str, ids: Sequence[str]) -> int:
     """Delete records; return how many there were."""
     with store.write() as transaction:
         return transaction.delete(transaction.lane(collection), ids)
+
+
+def forget_sources(store: Store, collection: str, origins: Sequence[str]) -> int:
+    """Delete the records that only some sources gave, and forget these; return how many records there were."""
+    with store.write() as transaction:
+        lane = transaction.lane(collection)
+        removed = transaction.delete(lane, forget(transaction, lane, origins))
+    keep(store, collection, [], origins)
+    return removed
 
 
 def note_sources(store: Store, collection: str, sources: Sources) -> None:

@@ -155,12 +155,25 @@ def remember(transaction: Transaction, lane: Lane, sources: Sources) -> None:
     transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
 
 
-def forget(transaction: Transaction, lane: Lane, origins: Iterable[str]) -> None:
-    """Forget sources that are no longer any."""
+def forget(transaction: Transaction, lane: Lane, origins: Iterable[str]) -> list[str]:
+    """Forget sources that are no longer any; return the ids of the records that only they gave."""
     gone = set(origins)
     kept = {origin: one for origin, one in remembered(transaction, lane).items() if origin not in gone}
     told = {origin: None if one is None else asdict(one) for origin, one in kept.items()}
     transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+    return [
+        line.id
+        for origin in gone
+        for line in transaction.placed_from(lane, origin)
+        if not any(covers(other, line.origin) for other in kept)
+    ]
+
+
+def covers(source: str, origin: str) -> bool:
+    """Return whether a record of an origin came from a source: from itself, or from a file in it."""
+    if source == ".":
+        return fixed_origin(origin) is None and not origin.startswith("/")
+    return origin == source or origin.startswith(source.rstrip("/") + "/")
 
 
 def is_remembered(snapshot: Snapshot, lane: Lane, sources: Sources) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from vicinal.lifecycle.sync.aside import Aside, asides
 from vicinal.lifecycle.sync.encoding import Pending
 from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, current_fields, gone_from
-from vicinal.lifecycle.sync.sources import STREAM, Sources, fixed_origin
+from vicinal.lifecycle.sync.sources import STREAM, Sources, covers, fixed_origin
 from vicinal.lifecycle.sync.stale import Made, differs
 from vicinal.lifecycle.verify.finding import Findings
 from vicinal.store import Store
@@ -117,13 +117,6 @@ def _check_gone(store: Store, collection: str, sources: Sources, compared: Compa
                 if line.origin == origin:
                     findings.add("orphan", line.id, f"{origin} is not there any more")
                     compared.homeless.append(line.id)
-
-
-def covers(source: str, origin: str) -> bool:
-    """Return whether a record of an origin came from a source: from itself, or from a file in it."""
-    if source == ".":
-        return fixed_origin(origin) is None and not origin.startswith("/")
-    return origin == source or origin.startswith(source.rstrip("/") + "/")
 
 
 def _exists(base: Path, origin: str) -> bool:
