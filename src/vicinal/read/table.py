@@ -289,6 +289,8 @@ def _field(value: Any) -> FieldValue:  # noqa: ANN401 - what JSON holds
         return _list_field(value)
     if isinstance(value, str):
         return _sound(value)
+    if isinstance(value, bytes):
+        return None  # of a database: no field holds them
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, int) and not -MOST_WHOLE <= value < MOST_WHOLE:

@@ -37,13 +37,13 @@ def read(place: str, base: Path | None = None, **options: Any) -> list[Any]:
 
 
 def test_a_table_of_sqlite(notes: Path) -> None:
-    """Each row is a document; its id is its key's, its columns are fields, bytes are left out."""
+    """Each row is a document; its id is its key's, its columns are fields, of bytes nothing is kept."""
     found = read(f"sqlite:{notes}?table=notes", notes.parent)
     assert [(one.id, one.text, one.source) for one in found] == [
         ("n.db:notes#7", "an owl", "n.db:notes"),
         ("n.db:notes#9", "a fox", "n.db:notes"),
     ]
-    assert found[0].fields == {"path": "n.db:notes", "year": 2020}
+    assert found[0].fields == {"path": "n.db:notes", "year": 2020, "raw": None}
     assert [one.id for one in read(f"sqlite:{notes}", notes.parent, table="named")] == ["n.db:named#first"]
 
 
@@ -111,6 +111,16 @@ def test_a_text_that_is_too_long_is_a_hole(notes: Path) -> None:
     assert [type(one) for one in found] == [Skipped, Document]
 
 
+def test_bytes_in_the_column_of_texts_are_a_hole(notes: Path) -> None:
+    """Also in the first row: the others come."""
+    with sqlite3.connect(notes) as db:
+        db.execute("UPDATE notes SET body = x'00ff' WHERE id = 7")
+    db.close()
+    found = read(f"sqlite:{notes}?table=notes")
+    assert [type(one) for one in found] == [Skipped, Document]
+    assert "the text is no string" in found[0].detail
+
+
 def test_names_are_quoted(notes: Path) -> None:
     """A table's name is a name, whatever signs it has."""
     assert [one.reason for one in read(f"sqlite:{notes}", table='odd "name')] == ["empty"]
@@ -162,7 +172,7 @@ def test_a_table_of_postgres(server: str) -> None:
     found = read(server, table="notes")
     assert [(one.id.rpartition("#")[2], one.text) for one in found] == [("a", "an owl"), ("b", "a fox")]
     path = found[0].source
-    assert found[0].fields == {"path": path, "price": 1.5, "at": "2020-02-03", "tags": ["x", "y"]}
+    assert found[0].fields == {"path": path, "price": 1.5, "at": "2020-02-03", "tags": ["x", "y"], "raw": None}
     assert found[1].fields == {"path": path, "price": 2, "at": None, "tags": None, "raw": None}
 
 

@@ -72,7 +72,7 @@ def _rows(cursor: Any, max_chars: int) -> Iterator[table.Row]:  # noqa: ANN401 -
         if any(isinstance(value, str) and len(value) > max_chars for value in told.values()):
             yield table.Row(number=number, fault=f"a text has over {max_chars} characters")
         else:
-            yield table.Row(number=number, values={k: v for k, v in told.items() if not isinstance(v, bytes)})
+            yield table.Row(number=number, values=told)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - what a column holds

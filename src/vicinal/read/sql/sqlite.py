@@ -101,11 +101,10 @@ def _rows(connection: sqlite3.Connection, sql: str, max_chars: int) -> Iterator[
 
 
 def row_of(number: int, names: list[str], values: tuple[Any, ...], max_chars: int) -> table.Row:
-    """Return a row of a database; bytes are left out, and a text that is too long is a fault."""
+    """Return a row of a database; a text that is too long is a fault."""
     if any(isinstance(value, str) and len(value) > max_chars for value in values):
         return table.Row(number=number, fault=f"a text has over {max_chars} characters")
-    told = {name: value for name, value in zip(names, values, strict=True) if not isinstance(value, bytes)}
-    return table.Row(number=number, values=told)
+    return table.Row(number=number, values=dict(zip(names, values, strict=True)))
 
 
 def _authorized(action: int, *_: object) -> int:
