@@ -13,6 +13,7 @@ import pytest
 
 import vicinal
 from vicinal.corpus import declared_sources, find_declared
+from vicinal.encode.providers import Usage
 from vicinal.errors import (
     DtypeError,
     EncodeError,
@@ -362,6 +363,25 @@ def test_a_plan_says_what_a_run_does(world: tuple[vicinal.Database, Path]) -> No
     assert found.estimated_s is not None
     assert found.estimated_s >= 0
     assert found.complete
+
+
+def test_a_plan_tells_what_a_provider_costs(
+    world: tuple[vicinal.Database, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tokens times the price; the provider is not asked to measure it, so that the time is not known."""
+    db, docs = world
+
+    class Paid(Fussy):
+        usage = Usage()
+
+    monkeypatch.setenv("VICINAL_PRICE_PER_MILLION", "20")
+    encoder = Paid()
+    notes = db.collection("main", model=encoder)
+    encoder.texts.clear()
+    found = notes.plan_sync(docs)
+    assert (found.tokens, found.cost, found.estimated_s) == (50, 50 * 20 / 1e6, None)
+    asked = [text for text in encoder.texts if "of the world" in text]
+    assert asked == []
 
 
 def test_a_plan_names_what_cannot_be_read(world: tuple[vicinal.Database, Path]) -> None:
