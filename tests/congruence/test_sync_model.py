@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import signal
@@ -207,6 +208,7 @@ def _killed(memory: Path, after_s: float) -> bool:
     """Sync in a process that is killed after some time; return whether it was still at work."""
     child = os.fork()
     if not child:
+        gc.disable()  # what waits to be collected may belong to threads that only the parent has
         status = 1
         try:
             with vicinal.open(memory / "notes.vicinal") as db:

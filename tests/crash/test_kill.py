@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import random
@@ -58,6 +59,7 @@ def killed_run(world: Path, commits: int, then_s: float) -> list[tuple[int, int,
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
+        gc.disable()  # what waits to be collected may belong to threads that only the parent has
         try:
             os.close(reading)
             index(world, writing)

@@ -13,13 +13,21 @@ from vicinal.read.table import Row
 ROWS_AT_ONCE = 256
 MOST_GROUP_BYTES = 4 << 30
 """Bytes of one group of rows, as the file says: what pyarrow holds at once."""
+MOST_STRING_BYTES = 64 << 20
+MOST_PARTS = 1_000_000
+"""What the description of a file may hold: the length of a string, the parts of a list."""
 
 
 def rows(file: BinaryIO, max_bytes: int) -> Iterator[Row]:
     """Give the rows of an open file; what is damaged ends them with a row that says so."""
     number = 0
     try:
-        with parquet.ParquetFile(pa.PythonFile(file, mode="r"), memory_map=False) as opened:
+        with parquet.ParquetFile(
+            pa.PythonFile(file, mode="r"),
+            pre_buffer=False,
+            thrift_string_size_limit=MOST_STRING_BYTES,
+            thrift_container_size_limit=MOST_PARTS,
+        ) as opened:
             meta = opened.metadata
             most = max((meta.row_group(place).total_byte_size for place in range(meta.num_row_groups)), default=0)
             if most > MOST_GROUP_BYTES:
