@@ -98,7 +98,7 @@ class Corpus(Opened):
         their vectors. Cost: reading all sources, and encoding what is stale: its text, its chunker or its space changed.
         """
         given = self._sources(sources, text_field, id_field, documents, name, strict=strict)
-        return sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
+        return self._synced(given, progress)
 
     def plan_sync(
         self,
@@ -179,7 +179,19 @@ class Corpus(Opened):
         progress: Callable[[SyncProgress], None] | None,
     ) -> Generator[SyncReport, None, None]:
         for _ in watch(watched, every_s=every_s, stopped=stopped.is_set, pause=stopped.wait):
-            yield sync(self._store, self.name, given, encoder=self.encoder, chunker=self.chunker, progress=progress)
+            yield self._synced(given, progress)
+
+    def _synced(self, given: Sources, progress: Callable[[SyncProgress], None] | None) -> SyncReport:
+        encoder = self.encoder
+        return sync(
+            self._store,
+            self.name,
+            given,
+            encoder=encoder,
+            chunker=self.chunker,
+            makers=self._making,
+            progress=progress,
+        )
 
     def sources(self) -> tuple[Source, ...]:
         """Return the sources that the collection was made of, without passwords."""
@@ -240,8 +252,7 @@ class Corpus(Opened):
             self._store,
             self.name,
             Sources(places=tuple(given), base=self._base, strict=False),
-            encoder=lambda: self.encoder,
-            chunker=self.chunker,
+            makers=self._making,
             repair=repair,
             progress=progress,
         )

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import vicinal
+from migration_worlds import Hashed, vector_of
 from vicinal.corpus import declared_sources, find_declared
 from vicinal.encode.providers import Usage
 from vicinal.errors import (
@@ -224,6 +226,36 @@ def test_rows_that_were_compacted_away_are_made_again(
     monkeypatch.setattr("vicinal.store.snapshot.Snapshot.has_rows", lambda *_: False)
     assert counts(notes.sync(docs)) == (1, 0, 0, 9, 1)
     assert encoder.texts == ["text 0 of the world"]
+
+
+def test_what_moves_while_a_collection_is_migrated(world: tuple[vicinal.Database, Path]) -> None:
+    """Both lanes keep the vectors of their own space under the new names; what one lacks goes there and is encoded later."""
+    db, docs = world
+    one, two = Hashed("one"), Hashed("two")
+    notes = db.collection("main", model=one)
+    notes.sync(docs)
+    migration = notes.migrate(two)
+    migration.begin()
+    migration.backfill()
+    with notes._store.write() as transaction:  # a hole beside, as a model that was down leaves it
+        twin = transaction.twin(transaction.lane("main"))
+        assert twin is not None
+        transaction.delete(twin, ["docs/1.txt"])
+    one.calls = two.calls = 0
+    (docs / "0.txt").rename(docs / "a.txt")
+    (docs / "1.txt").rename(docs / "b.txt")
+    assert counts(notes.sync(docs)) == (0, 0, 2, 8, 0)
+    assert one.calls == two.calls == 0
+    with notes._store.snapshot() as snapshot:
+        lane = snapshot.lane("main")
+        twin = snapshot.twin(lane)
+        assert twin is not None
+        assert set(snapshot.ids(lane)) - set(snapshot.ids(twin)) == {"docs/b.txt"}
+        for name, place in (("one", lane), ("two", twin)):
+            for found in snapshot.chunks_of(place, list(snapshot.ids(place))).values():
+                vectors = snapshot.vectors_at(place, np.array(found.rows))
+                np.testing.assert_array_equal(vectors, [vector_of(name, found.record.text)])
+    assert notes.verify().findings == ()
 
 
 def test_documents_of_a_program(world: tuple[vicinal.Database, Path]) -> None:

@@ -4,30 +4,54 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vicinal.lifecycle.ingest import Prepared, new_record
+from vicinal.lifecycle.forms import Makers, form_of, write
+from vicinal.lifecycle.ingest import new_record
 from vicinal.lifecycle.sync.aside import keep
 from vicinal.lifecycle.sync.encoding import Pending
-from vicinal.lifecycle.sync.reuse import Carried, Held, carry
+from vicinal.lifecycle.sync.reuse import Carried, Held, carried_beside, carry, form_at
 from vicinal.lifecycle.sync.sources import Sources, forget, is_remembered, remember
 from vicinal.lifecycle.sync.stale import Made
-from vicinal.store import LedgerEntry, Store
+from vicinal.store import Form, LedgerEntry, Store
 
 
-def put(store: Store, collection: str, prepared: Prepared) -> None:
-    """Write records that were encoded, in place of those of the same ids."""
-    with store.write() as transaction:
-        transaction.put(transaction.lane(collection), prepared.records, prepared.vectors, replace_existing=True)
+def put(store: Store, collection: str, pending: Sequence[Pending], form: Form, makers: Makers) -> Form:
+    """Write records that were encoded, in place of those of the same ids; return them in the form that was written.
+
+    While a collection is migrated, and where it was cut over meanwhile, they are made ready for the other lane as well.
+    """
+    documents, origins = [one.document for one in pending], [one.origin for one in pending]
+    return write(
+        store,
+        collection,
+        lambda making, _: form_of(documents, origins, making),
+        makers,
+        replace_existing=True,
+        first=form,
+    )
 
 
 def put_carried(
-    store: Store, collection: str, pending: Sequence[tuple[Pending, Held]], made: Made
+    store: Store, collection: str, pending: Sequence[tuple[Pending, Held]], number: int, made: Made
 ) -> tuple[list[Carried], list[Pending]]:
-    """Write documents with the vectors of equal texts; return those written, and those that must be encoded."""
+    """Write documents with the vectors of equal texts; return those written, and those that must be encoded.
+
+    ``number`` is the lane's whose rows are known. The lane beside, where there is one, gets its own vectors of the same
+    texts; where it has none it loses what it has under these ids, and the migration fills that.
+    """
     with store.write() as transaction:
         lane = transaction.lane(collection)
-        carried, vectors, left = carry(transaction, lane, pending, made)
-        if carried:
-            transaction.put(lane, [one.record for one in carried], vectors, replace_existing=True)
+        if lane.number != number:
+            return [], [one for one, _ in pending]
+        carried, left = carry(transaction, lane, pending, made)
+        twin = transaction.twin(lane)
+        beside = {} if twin is None else carried_beside(transaction, twin, carried)
+        both = [one for one in carried if one.record.id in beside]
+        alone = [one for one in carried if one.record.id not in beside]
+        forms = [form_at(transaction, lane, part) for part in (both, alone)]
+        others = [] if twin is None else [form_at(transaction, twin, [beside[one.record.id] for one in both])]
+        for form, other in zip(forms, (others, []), strict=True):
+            if form.records:
+                transaction.put(lane, form.records, form.vectors, replace_existing=True, others=other)
     return carried, left
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 
 from vicinal.chunk import Chunker
 from vicinal.errors import InputError, SpaceMismatchError, StoreError, VicinalError, VicinalWarning
-from vicinal.lifecycle.ingest import Prepared, cut_up, prepare
+from vicinal.lifecycle.ingest import cut_up, prepare
 from vicinal.space import Encoder
+from vicinal.store import Form
 from vicinal.types import Chunk, Document, Progress
 
 
@@ -63,7 +64,7 @@ def encode_apart(
     encoder: Encoder,
     chunker: str,
     progress: Progress,
-) -> tuple[list[Prepared], list[Poison]]:
+) -> tuple[list[tuple[Sequence[Pending], Form]], list[Poison]]:
     """Return documents with their vectors, in as few parts as may be, and those that cannot be encoded.
 
     A batch that fails is halved until the document is found: about 2 log2(N) calls for one among N.
@@ -88,9 +89,10 @@ def encode_apart(
         if len(pending) == 1:
             return [], [Poison(pending=pending[0], reason="encode", detail=_told(error))]
     else:
-        return [prepared], []
+        form = Form(records=prepared.records, vectors=prepared.vectors, chunker=chunker)
+        return [(pending, form)], []
     half = len(pending) // 2
-    found: list[Prepared] = []
+    found: list[tuple[Sequence[Pending], Form]] = []
     poison: list[Poison] = []
     for place in (slice(None, half), slice(half, None)):
         more = encode_apart(pending[place], chunks[place], encoder=encoder, chunker=chunker, progress=progress)

@@ -8,7 +8,7 @@ so they can be read for as long as their file is there.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from vicinal.lifecycle.ingest import new_record
 from vicinal.lifecycle.sync.encoding import Pending
 from vicinal.lifecycle.sync.stale import Made
 from vicinal.space import Vectors
-from vicinal.store import Lane, NewRecord, Snapshot, Transaction
+from vicinal.store import Form, Lane, NewRecord, Snapshot, Transaction
 from vicinal.types import Rows
 
 MOST_HELD = 1_000_000
@@ -43,14 +43,15 @@ class Carried(NamedTuple):
 
 @dataclass(slots=True)
 class HeldTexts:
-    """The texts of some origins as they were when the run began, by digest."""
+    """The texts of some origins as they were when the run began, by digest; ``lane`` is the number of the lane of the rows."""
 
+    lane: int
     held: dict[str, Held] = field(default_factory=dict)
 
     @classmethod
     def of(cls, snapshot: Snapshot, lane: Lane, origins: Iterable[str], made: Made) -> HeldTexts:
         """Return the texts that came from some origins and were made as they would be now."""
-        texts = cls()
+        texts = cls(lane.number)
         for origin in origins:
             for one in snapshot.placed_from(lane, origin):
                 if one.spans and (one.chunker or lane.chunker) == made.chunker and len(texts.held) < MOST_HELD:
@@ -64,8 +65,8 @@ class HeldTexts:
 
 def carry(
     transaction: Transaction, lane: Lane, pending: Sequence[tuple[Pending, Held]], made: Made
-) -> tuple[list[Carried], Vectors, list[Pending]]:
-    """Return records with the vectors of equal texts, and the documents whose vectors are not there any more."""
+) -> tuple[list[Carried], list[Pending]]:
+    """Return records with the rows of equal texts, and the documents whose vectors are not there any more."""
     now = transaction.ledger(lane, [held.id for _, held in pending])
     places = transaction.chunks_of(lane, [held.id for _, held in pending])
     carried: list[Carried] = []
@@ -82,5 +83,26 @@ def carry(
             carried.append(Carried(record, held.id, rows))
         else:
             left.append(one)
-    rows = np.concatenate([one.rows for one in carried]) if carried else np.empty(0, dtype=np.int64)
-    return carried, Vectors(transaction.vectors_at(lane, rows), lane.space), left
+    return carried, left
+
+
+def carried_beside(transaction: Transaction, twin: Lane, carried: Sequence[Carried]) -> dict[str, Carried]:
+    """Return by id the same records in the form of the lane beside, those whose text it has."""
+    now = transaction.ledger(twin, [one.before for one in carried])
+    places = transaction.chunks_of(twin, [one.before for one in carried])
+    found: dict[str, Carried] = {}
+    for one in carried:
+        entry = now.get(one.before)
+        if entry is None or entry.text_digest != one.record.text_digest or entry.chunker != twin.chunker:
+            continue
+        place = places[one.before]
+        record = replace(one.record, spans=place.record.spans, chunker=twin.chunker, cut_chunks=entry.cut_chunks)
+        found[record.id] = Carried(record, one.before, np.array(place.rows, dtype=np.int64))
+    return found
+
+
+def form_at(transaction: Transaction, lane: Lane, carried: Sequence[Carried]) -> Form:
+    """Return records with their vectors as they stand in a lane, copied."""
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *(one.rows for one in carried)])
+    vectors = Vectors(transaction.vectors_at(lane, rows), lane.space)
+    return Form(records=tuple(one.record for one in carried), vectors=vectors, chunker=lane.chunker)

@@ -12,14 +12,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from vicinal.chunk import Chunker
-from vicinal.lifecycle.ingest import WHOLE, digest_of_text
+from vicinal.lifecycle.forms import Makers, Making
+from vicinal.lifecycle.ingest import digest_of_text
 from vicinal.lifecycle.sync import aside, commit
 from vicinal.lifecycle.sync.encoding import Pending, Poison, cut_apart, encode_apart
 from vicinal.lifecycle.sync.reuse import Held, HeldTexts
 from vicinal.lifecycle.sync.sources import STREAM, Found, Sources, fixed_origin
 from vicinal.lifecycle.sync.stale import Made, differs, is_of_another_making
 from vicinal.space import Encoder
-from vicinal.store import LedgerEntry, Store
+from vicinal.store import Lane, LedgerEntry, Store
 from vicinal.types import Chunk, Document, Fields, Skipped, SyncProgress, SyncReport, Unmodified
 
 LOOKED_UP_AT_ONCE = 500
@@ -43,8 +44,8 @@ class _Run:
     store: Store
     collection: str
     sources: Sources
-    encoder: Encoder
-    chunker: Chunker | None
+    makers: Makers
+    making: Making
     tell: Callable[[SyncProgress], None]
     report: SyncReport = field(default_factory=SyncReport)
     seen: set[str] = field(default_factory=set)
@@ -58,7 +59,15 @@ class _Run:
 
     @property
     def made(self) -> Made:
-        return Made(chunker=self.chunker.id if self.chunker is not None else WHOLE, space=self.encoder.space.id)
+        return Made(chunker=self.making.chunker_id, space=self.making.encoder.space.id)
+
+    def follow(self, lane: Lane) -> None:
+        """Go on with what makes documents ready for the lane that the collection's name leads to by now."""
+        if self.making.encoder.space != lane.space or self.making.chunker_id != lane.chunker:
+            making = self.makers(lane)
+            assert making is not None  # noqa: S101 - for the lane itself there is one, or an error
+            lane.space.require(making.encoder.space, what="the encoder")
+            self.making = making
 
     def count(self, **more: int) -> None:
         """Add to the report."""
@@ -95,11 +104,11 @@ class _Run:
 
     def held_texts(self) -> HeldTexts:
         """Return the texts that the sources gave before this run, looked up when the first new one comes."""
-        if self.held is None:
-            with self.store.snapshot() as snapshot:
-                lane = snapshot.lane(self.collection)
+        with self.store.snapshot() as snapshot:
+            lane = snapshot.lane(self.collection)
+            if self.held is None or self.held.lane != lane.number:  # a migration may have been cut over
                 self.held = HeldTexts.of(snapshot, lane, self.sources.origins(), self.made)
-        return self.held
+            return self.held
 
 
 def current_fields(store: Store, collection: str, record_id: str, made: Made) -> Fields | None:
@@ -120,6 +129,7 @@ def sync(
     *,
     encoder: Encoder,
     chunker: Chunker | None,
+    makers: Makers | None = None,
     progress: Callable[[SyncProgress], None] | None = None,
 ) -> SyncReport:
     """Make a collection what the sources are, and say what was done.
@@ -134,6 +144,9 @@ def sync(
         In the collection's space.
     chunker : Chunker or None
         None: each document is one chunk.
+    makers : callable, optional
+        Says which encoder and chunker make documents ready for a lane: a migration may be under way, and be cut over
+        meanwhile.
     progress : callable, optional
         Called with a SyncProgress after each part that was read, encoded or committed.
 
@@ -147,9 +160,10 @@ def sync(
         The encoder itself does not work. What was committed stays.
     """
     begun = time.perf_counter()
-    run = _Run(store, collection, sources, encoder, chunker, progress or (lambda _: None))
+    making = Making(encoder, chunker)
+    run = _Run(store, collection, sources, makers or making.alone, making, progress or (lambda _: None))
     with store.snapshot() as snapshot:
-        snapshot.lane(collection).space.require(encoder.space, what="the encoder")
+        run.follow(snapshot.lane(collection))
     for origin, stream in sources.streams(run.known_fields):
         _sync_stream(run, stream, origin)
     gone: set[str] = set()
@@ -209,6 +223,8 @@ def _stale(run: _Run, documents: Sequence[Pending]) -> list[Pending]:
     with run.store.snapshot() as snapshot:
         lane = snapshot.lane(run.collection)
         entries = snapshot.ledger(lane, [one.document.id for one in documents])
+    run.follow(lane)
+    held_texts = None
     stale: list[Pending] = []
     relabelled: list[tuple[Pending, LedgerEntry]] = []
     held: list[tuple[Pending, Held]] = []
@@ -218,7 +234,9 @@ def _stale(run: _Run, documents: Sequence[Pending]) -> list[Pending]:
         what = differs(entry, one.document, one.origin, run.made)
         counted[COUNTED_AS[what]] += 1
         if what in {"new", "stale"}:
-            known = run.held_texts().get(digest_of_text(one.document)) if lane.records else None
+            if held_texts is None and lane.records:
+                held_texts = run.held_texts()
+            known = None if held_texts is None else held_texts.get(digest_of_text(one.document))
             stale.append(one) if known is None else held.append((one, known))
         elif what == "relabelled" and entry is not None:
             relabelled.append((one, entry))
@@ -235,7 +253,7 @@ def _carry(run: _Run, held: Sequence[tuple[Pending, Held]], stored: set[str]) ->
     """Store documents whose text is held already; return those whose vectors are not there any more."""
     left: list[Pending] = []
     for part in _portions(held):
-        carried, more = commit.put_carried(run.store, run.collection, part, run.made)
+        carried, more = commit.put_carried(run.store, run.collection, part, run.held_texts().lane, run.made)
         left += more
         run.committed += len(carried)
         run.taken_from += [one.before for one in carried if one.record.id not in stored]
@@ -263,7 +281,7 @@ def _portions(held: Sequence[tuple[Pending, Held]]) -> Iterator[list[tuple[Pendi
 
 def _encode_and_commit(run: _Run, pending: Sequence[Pending], source: str) -> None:
     """Cut up and encode documents, and commit them in parts of some seconds each."""
-    sound, chunks, poison = cut_apart(pending, run.encoder, run.chunker) if pending else ([], [], [])
+    sound, chunks, poison = cut_apart(pending, run.making.encoder, run.making.chunker) if pending else ([], [], [])
     run.set_aside(poison, source)
     run.known_chunks += sum(len(part) for part in chunks)
     run.show()
@@ -279,18 +297,18 @@ def _commit(run: _Run, pending: Sequence[Pending], chunks: Sequence[Sequence[Chu
     parts, poison = encode_apart(
         pending,
         chunks,
-        encoder=run.encoder,
-        chunker=run.made.chunker,
+        encoder=run.making.encoder,
+        chunker=run.making.chunker_id,
         progress=lambda done, _: run.show(done),
     )
     run.set_aside(poison, source)
-    for prepared in parts:
-        commit.put(run.store, run.collection, prepared)
-        run.committed += len(prepared.records)
+    for part, form in parts:
+        written = commit.put(run.store, run.collection, part, form, run.makers)
+        run.committed += len(written.records)
         run.count(
-            chunks=len(prepared.vectors),
-            cut_records=sum(record.cut_chunks > 0 for record in prepared.records),
-            empty=sum(not record.spans for record in prepared.records),
+            chunks=len(written.vectors),
+            cut_records=sum(record.cut_chunks > 0 for record in written.records),
+            empty=sum(not record.spans for record in written.records),
         )
         run.show()
 

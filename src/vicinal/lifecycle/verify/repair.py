@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from vicinal.chunk import Chunker
 from vicinal.lifecycle.derived import derived_of
-from vicinal.lifecycle.ingest import WHOLE, cut_up, prepare
+from vicinal.lifecycle.forms import Makers, form_of
 from vicinal.lifecycle.sync import commit
+from vicinal.lifecycle.sync.encoding import Pending
 from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, sync
 from vicinal.lifecycle.sync.sources import Sources
 from vicinal.lifecycle.verify.finding import Findings
-from vicinal.space import Encoder
 from vicinal.store import Store
 from vicinal.types import Document
 
@@ -27,14 +26,13 @@ def mend(
     findings: Findings,
     homeless: Sequence[str],
     *,
-    encoder: Callable[[], Encoder],
-    chunker: Chunker | None,
+    makers: Makers,
 ) -> list[str]:
     """Mend what can be mended; return what was done, in words. Each step is a commit of its own or several."""
     done: list[str] = []
     spoilt = findings.about(*FROM_TEXT)
     if spoilt:
-        done += _encode_again(store, collection, spoilt, encoder(), chunker)
+        done += _encode_again(store, collection, spoilt, makers)
     if homeless:
         removed = sum(
             commit.delete(store, collection, homeless[start : start + LOOKED_UP_AT_ONCE])
@@ -42,7 +40,10 @@ def mend(
         )
         done.append(f"{removed} records deleted whose source is gone")
     if findings.about(*FROM_SOURCE) and sources.places:
-        report = sync(store, collection, sources, encoder=encoder(), chunker=chunker)
+        with store.snapshot() as snapshot:
+            making = makers(snapshot.lane(collection))
+        assert making is not None  # noqa: S101 - for the lane itself there is one, or an error
+        report = sync(store, collection, sources, encoder=making.encoder, chunker=making.chunker, makers=makers)
         done.append(
             f"sources read again: {report.new} new, {report.changed} changed, {report.moved} moved, "
             f"{report.removed} removed, {report.chunks} passages encoded"
@@ -55,9 +56,7 @@ def mend(
     return done
 
 
-def _encode_again(
-    store: Store, collection: str, ids: Sequence[str], encoder: Encoder, chunker: Chunker | None
-) -> list[str]:
+def _encode_again(store: Store, collection: str, ids: Sequence[str], makers: Makers) -> list[str]:
     """Cut up and encode stored texts again; ids, sources, fields and origins stay."""
     count = 0
     for start in range(0, len(ids), LOOKED_UP_AT_ONCE):
@@ -66,14 +65,16 @@ def _encode_again(
             lane = snapshot.lane(collection)
             entries = snapshot.ledger(lane, part)
             records = [found.record for found in snapshot.chunks_of(lane, part).values()]
-        documents = [Document(id=one.id, text=one.text, source=one.source, fields=one.fields) for one in records]
-        prepared = prepare(
-            documents,
-            cut_up(documents, encoder, chunker),
-            encoder=encoder,
-            chunker=WHOLE if chunker is None else chunker.id,
-            origins=[entries[one.id].origin for one in documents],
-        )
-        commit.put(store, collection, prepared)
-        count += len(documents)
+        pending = [
+            Pending(
+                document=Document(id=one.id, text=one.text, source=one.source, fields=one.fields),
+                origin=entries[one.id].origin,
+            )
+            for one in records
+        ]
+        making = makers(lane)
+        assert making is not None  # noqa: S101 - for the lane itself there is one, or an error
+        form = form_of([one.document for one in pending], [one.origin for one in pending], making)
+        commit.put(store, collection, pending, form, makers)
+        count += len(pending)
     return [f"{count} records encoded again from their texts"] if count else []

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
-from vicinal.chunk import Chunker
 from vicinal.errors import CorruptStoreError
-from vicinal.lifecycle.ingest import WHOLE
+from vicinal.lifecycle.forms import Makers
 from vicinal.lifecycle.sync.sources import Sources, remembered
 from vicinal.lifecycle.sync.stale import Made
 from vicinal.lifecycle.verify.finding import Findings, Verification
@@ -16,7 +14,6 @@ from vicinal.lifecycle.verify.indexes import check_indexes
 from vicinal.lifecycle.verify.records import check_records
 from vicinal.lifecycle.verify.repair import mend
 from vicinal.lifecycle.verify.sources import Compared, check_sources
-from vicinal.space import Encoder
 from vicinal.store import Store
 from vicinal.types import Progress
 
@@ -26,8 +23,7 @@ def verify(
     collection: str,
     sources: Sources,
     *,
-    encoder: Callable[[], Encoder],
-    chunker: Chunker | None,
+    makers: Makers,
     repair: bool = False,
     progress: Progress | None = None,
 ) -> Verification:
@@ -39,10 +35,8 @@ def verify(
         What is compared.
     sources : Sources
         Beside those that the collection remembers.
-    encoder : callable
-        Gives the encoder; called only where something is mended.
-    chunker : Chunker or None
-        The collection's.
+    makers : callable
+        Says which encoder and chunker make documents ready for a lane; asked only where something is mended.
     repair : bool
         Whether what can be mended is. Then all is compared once more, and ``left`` is what that finds.
     progress : callable, optional
@@ -50,12 +44,12 @@ def verify(
     """
     begun = time.perf_counter()
     everything = _all_sources(store, collection, sources)
-    findings, compared = _compared(store, collection, everything, chunker, progress)
+    findings, compared = _compared(store, collection, everything, progress)
     mended: list[str] = []
     left = findings
     if repair and findings.counts:
-        mended = mend(store, collection, everything, findings, compared.homeless, encoder=encoder, chunker=chunker)
-        left, compared = _compared(store, collection, everything, chunker, progress)
+        mended = mend(store, collection, everything, findings, compared.homeless, makers=makers)
+        left, compared = _compared(store, collection, everything, progress)
     with store.snapshot() as snapshot:
         lane = snapshot.lane(collection)
     return Verification(
@@ -80,9 +74,7 @@ def _all_sources(store: Store, collection: str, sources: Sources) -> Sources:
     return replace(sources, places=tuple(places.values()), strict=False)
 
 
-def _compared(
-    store: Store, collection: str, sources: Sources, chunker: Chunker | None, progress: Progress | None
-) -> tuple[Findings, Compared]:
+def _compared(store: Store, collection: str, sources: Sources, progress: Progress | None) -> tuple[Findings, Compared]:
     findings = Findings()
     try:
         store.check()
@@ -99,6 +91,6 @@ def _compared(
 
         check_records(snapshot, lane, findings, step)
     check_indexes(store, collection, findings)
-    made = Made(chunker=WHOLE if chunker is None else chunker.id, space=lane.space.id)
+    made = Made(chunker=lane.chunker, space=lane.space.id)
     compared = check_sources(store, collection, sources, made, findings, lambda done: step(lane.records + done))
     return findings, compared
