@@ -117,12 +117,12 @@ def _show(said: dict[str, Any], lines: dict[str, str]) -> None:
 
 
 def _show_shift(shift: dict[str, Any], line: str, level: float) -> None:
-    """Print the tests of one role and, where there is drift, its most novel texts."""
+    """Print the tests of one role and, where content is new, the most novel texts."""
     tests = ", ".join(f"[{'yellow' if p < level else 'dim'}]{name} {p:.2g}[/]" for name, p in shift["tests"].items())
     console.print(f"  [dim]{NAMES[shift['role']]}, p of each test:[/] {tests}", highlight=False)
     if len(line) > 1:
         console.print(f"  [dim]comparisons so far:[/] {line}", highlight=False)
-    if shift["p"] >= level:
+    if shift["tests"]["novelty"] >= level:
         return
     table = Table(box=None, pad_edge=False, title="most novel", title_justify="left", title_style="dim")
     for name in ("nearness", "id", "text"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -232,7 +233,8 @@ def test_a_report_is_a_page_and_a_line(notes):
     page = found.page()
     assert "<script" not in page
     assert page.count("<svg") == 1
-    assert found.trend("document").startswith("<svg")
+    picture = ET.fromstring(found.trend("document"))
+    assert len(picture.findall("{http://www.w3.org/2000/svg}circle")) == 4
     assert len(found.sparkline("document")) == 2
     assert found.sparkline("query") == ""
     json.dumps(found.as_dict(), default=str)
