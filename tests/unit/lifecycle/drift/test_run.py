@@ -10,9 +10,17 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import vicinal
-from vicinal.errors import CanaryMismatchError, DtypeError, InputError, ModelNotFoundError, NotFoundError, RangeError
+from vicinal.errors import (
+    CanaryMismatchError,
+    DtypeError,
+    InputError,
+    ModelNotFoundError,
+    NotFoundError,
+    RangeError,
+    SpaceMismatchError,
+)
 from vicinal.lifecycle.drift import parse_written, power
-from vicinal.lifecycle.drift.sides import Written
+from vicinal.lifecycle.drift.sides import Texts, Written, drawn
 from vicinal.testing import ToyEncoder
 
 TOPICS = {
@@ -308,3 +316,17 @@ def test_a_database_for_reading_compares_and_keeps_nothing(notes):
         found = db.collection("notes", model=encoder()).drift(reference={"year": 2022}, current={"year": 2023})
         assert not found.kept
         assert len(found.history) == 1
+
+
+def test_texts_of_another_space_are_never_compared(notes):
+    """As when the collection is cut over to another model while it is compared: refused, whatever the dimensions."""
+    other = vicinal.FunctionEncoder(by_topic, name="others", version="1", dim=8)
+    sides = {"reference": ("a", Texts(texts=("x",) * 20)), "current": ("b", Texts(texts=("y",) * 20))}
+    with pytest.raises(SpaceMismatchError, match="encoded in"):
+        drawn(notes._store, "notes", **sides, role="query", encoder=lambda: other, samples=100, seed=0)
+
+
+def test_a_check_is_of_the_space_that_answers_now(notes):
+    """It is kept with the check, so that one of a space before a migration refuses nothing after it."""
+    notes.check_canary()
+    assert notes.canary_history()[-1]["space"] == notes.space.id
