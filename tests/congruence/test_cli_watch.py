@@ -15,6 +15,7 @@ import pytest
 import vicinal
 from provider_worlds import FakeOpenAI
 from vicinal.cli import canary, main
+from vicinal.errors import RemoteError
 from vicinal.lifecycle.drift import power
 
 WORDS = ("bank account card loan", "bread oven pan sauce", "flight gate passport train", "galaxy comet orbit moon")
@@ -81,6 +82,8 @@ def test_sides_are_filters_commits_or_files(place, run, tmp_path):
     assert said["verdict"] == "no drift"
     status, said, _ = run("drift", "notes", "--reference", "year<2024", "--json")
     assert (status, said["error"]["where"]) == (2, "current")
+    status, said, _ = run("drift", "notes", "--reference", "nothing.txt", "--current", "year=2024", "--json")
+    assert (status, said["error"]["where"]) == (2, "--reference")
 
 
 def test_a_moved_encoder_is_an_alarm(place, run):
@@ -115,6 +118,26 @@ def test_checks_go_on_until_a_mismatch(place, run, monkeypatch):
     assert slept == [600.0] * 3
     assert text.count("the same") == 3
     assert text.count("moved") == 1
+
+
+def test_a_server_that_does_not_answer_is_no_mismatch(place, run, monkeypatch):
+    """The schedule goes on; without one it is an error with the status of servers."""
+    told = []
+
+    def checked(db, collection, *, as_json):
+        told.append(collection)
+        if len(told) == 2:
+            raise KeyboardInterrupt
+        message = "The server did not answer."
+        raise RemoteError(message)
+
+    monkeypatch.setattr(canary, "_checked", checked)
+    monkeypatch.setattr(canary, "sleep", lambda _: None)
+    status, _, error = run("canary", "check", "--every", "1h")
+    assert (status, len(told)) == (0, 2)
+    assert "not checked: The server did not answer." in error
+    told.clear()
+    assert run("canary", "check")[0] == 8
 
 
 @pytest.mark.parametrize("every", ["", "10", "0s", "1y", "-1s", "1e9d"])

@@ -20,7 +20,7 @@ from vicinal.cli.output import (
     opened_collection,
     print_json,
 )
-from vicinal.errors import RangeError
+from vicinal.errors import RangeError, RemoteError
 
 MOVED = 1
 """The exit status of a check that found another encoder."""
@@ -45,11 +45,19 @@ def check(
 ) -> None:
     """Encode the probe texts again, past every cache, and compare their vectors with those that are kept.
 
-    The exit status is 1 when the encoder has moved. With --every each check prints a line, with --json an object.
+    The exit status is 1 when the encoder has moved. With --every each check prints a line, with --json
+    an object; a server that does not answer is told and asked again at the next time.
     """
     pause_s = None if every is None else _seconds(every)
     try:
-        while _checked(db, collection, as_json=as_json) and pause_s is not None:
+        if pause_s is None:
+            _checked(db, collection, as_json=as_json)
+            return
+        while True:
+            try:
+                _checked(db, collection, as_json=as_json)
+            except RemoteError as error:  # a provider that does not answer is no other encoder
+                errors.print(escape(f"not checked: {error.message}"), highlight=False)
             sleep(pause_s)
     except KeyboardInterrupt:
         if pause_s is None:
@@ -79,8 +87,8 @@ def history(
         console.print("No check was kept yet; vicinal canary check makes one.")
 
 
-def _checked(db: Path | None, collection: str | None, *, as_json: bool) -> bool:
-    """Check once; return whether the encoder is the same, and end with status 1 where it is not."""
+def _checked(db: Path | None, collection: str | None, *, as_json: bool) -> None:
+    """Check once, and end with status 1 where the encoder is another one."""
     with opened_collection(db, collection, read_only=False) as chosen:
         found = asdict(chosen.check_canary())
     if as_json:
@@ -89,7 +97,6 @@ def _checked(db: Path | None, collection: str | None, *, as_json: bool) -> bool:
         _show(chosen.name, found)
     if not found["same"]:
         raise typer.Exit(MOVED)
-    return True
 
 
 def _show(name: str, found: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, harmless, opened, print_json, progress_bar
 from vicinal.cli.search import parse_where
+from vicinal.errors import InputError
 
 FOUND = 1
 """The exit status of a comparison that raised an alarm."""
@@ -57,8 +58,8 @@ def drift(
         chosen = database.collection(collection, create=False)
         task = bar.add_task("comparing", total=None)
         found = chosen.drift(
-            reference=_side(reference),
-            current=_side(current),
+            reference=_side(reference, "--reference"),
+            current=_side(current, "--current"),
             reference_queries=reference_queries,
             current_queries=current_queries,
             level=level,
@@ -80,7 +81,7 @@ def drift(
         raise typer.Exit(FOUND)
 
 
-def _side(told: list[str] | None) -> Any:  # noqa: ANN401 - a side of any kind
+def _side(told: list[str] | None, option: str) -> Any:  # noqa: ANN401 - a side of any kind
     """Return what a side is: commits, a file, or a filter."""
     if not told:
         return None
@@ -88,7 +89,15 @@ def _side(told: list[str] | None) -> Any:  # noqa: ANN401 - a side of any kind
         return told[0]
     if len(told) == 1 and not told[0].lstrip().startswith("{") and Path(told[0]).expanduser().exists():
         return Path(told[0])
-    return parse_where(told)
+    try:
+        return parse_where(told)
+    except InputError as error:
+        raise InputError(
+            f"{option} must be a filter such as 'year>=2024', commits such as since:120, or a file that is there, "
+            f"got {' '.join(told)!r}.",
+            got=" ".join(told),
+            where=option,
+        ) from error
 
 
 def _show(said: dict[str, Any], lines: dict[str, str]) -> None:
@@ -108,12 +117,12 @@ def _show(said: dict[str, Any], lines: dict[str, str]) -> None:
 
 
 def _show_shift(shift: dict[str, Any], line: str, level: float) -> None:
-    """Print the tests of one role and, where there is drift, its most novel texts."""
+    """Print the tests of one role and, where content is new, the most novel texts."""
     tests = ", ".join(f"[{'yellow' if p < level else 'dim'}]{name} {p:.2g}[/]" for name, p in shift["tests"].items())
     console.print(f"  [dim]{NAMES[shift['role']]}, p of each test:[/] {tests}", highlight=False)
     if len(line) > 1:
         console.print(f"  [dim]comparisons so far:[/] {line}", highlight=False)
-    if shift["p"] >= level:
+    if shift["tests"]["novelty"] >= level:
         return
     table = Table(box=None, pad_edge=False, title="most novel", title_justify="left", title_style="dim")
     for name in ("nearness", "id", "text"):

@@ -359,3 +359,31 @@ def test_many_rows_are_deleted_in_parts(store: Store, monkeypatch: pytest.Monkey
         assert list(snapshot.ids(lane)) == [f"r{name}" for name in range(21, 30)]
         assert len([*snapshot.deletions_since(0)]) == 21
     store.check()
+
+
+def test_rows_are_told_by_the_commits_that_wrote_them(store: Store) -> None:
+    """Record n of the second commit has the rows 2n and 2n + 1; later ones follow; ranges hold their end, not their start."""
+    put(store, records(range(30, 33)), 2)
+    put(store, records([7]), 3)
+    last = write(store, "delete", ["r1"])
+    every = read(store, "rows_written", 0)
+    assert every == list(range(68))
+    assert read(store, "rows_written", 0, 2) == list(range(60))
+    assert read(store, "rows_written", 2) == list(range(60, 68))
+    assert read(store, "rows_written", 2, 3) == list(range(60, 66))
+    assert read(store, "rows_written", 3, last) == [66, 67]
+    assert read(store, "rows_written", last) == []
+
+
+def test_a_record_that_compaction_moved_was_written_when_it_was(store: Store) -> None:
+    """Its rows are new ones, its commit is the old one."""
+    put(store, records(range(30, 33)), 2)
+    write(store, "delete", [f"r{number}" for number in range(29)])
+    store.compact("main", sparse=1.0)
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane("main")
+        alive = mask_of(snapshot.alive(lane), lane.next_row)
+        before = [row for row in snapshot.rows_written(lane, 0, 2).tolist() if alive[row]]
+        after = [row for row in snapshot.rows_written(lane, 2).tolist() if alive[row]]
+        assert {chunk.record.id for chunk in snapshot.chunks_at(lane, before).values()} == {"r29"}
+        assert {chunk.record.id for chunk in snapshot.chunks_at(lane, after).values()} == {"r30", "r31", "r32"}

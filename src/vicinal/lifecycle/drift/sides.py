@@ -16,7 +16,7 @@ import numpy as np
 from vicinal.errors import InputError, RangeError
 from vicinal.lifecycle.derived import derived_of
 from vicinal.search import Filter
-from vicinal.space import Encoder, Vectors
+from vicinal.space import Encoder, Space, Vectors
 from vicinal.store import Lane, Snapshot, Store, mask_of
 from vicinal.types import Floats, Progress, Rows
 
@@ -124,6 +124,8 @@ def drawn(  # noqa: PLR0913 - what is compared, how many, by whom
     ------
     RangeError
         A side has fewer than ``LEAST_TEXTS``.
+    SpaceMismatchError
+        The collection was cut over to another space meanwhile.
     """
     chance = np.random.default_rng(seed)
     told = {"reference": reference, "current": current}
@@ -145,7 +147,7 @@ def drawn(  # noqa: PLR0913 - what is compared, how many, by whom
     for which, (called, wanted) in told.items():
         if isinstance(wanted, Texts):
             sides[which] = _encoded(
-                called, _some(wanted.texts, samples, chance), len(wanted.texts), role, encoder, progress
+                called, _some(wanted.texts, samples, chance), len(wanted.texts), role, encoder, lane.space, progress
             )
         _require_enough(sides[which], which)
     return sides["reference"], sides["current"], shared
@@ -194,6 +196,7 @@ def _encoded(
     available: int,
     role: str,
     encoder: Callable[[], Encoder],
+    space: Space,
     progress: Progress | None,
 ) -> Side:
     """Return texts with their vectors in a role."""
@@ -202,6 +205,7 @@ def _encoded(
         asked = encoder()
         encode = asked.encode_queries if role == "query" else asked.encode_documents
         vectors = encode(list(texts.values()), progress=progress)
+        space.require(vectors.space, what="what the texts to be compared were encoded in")
     return Side(
         name=called,
         available=available,

@@ -5,13 +5,22 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from xml.etree import ElementTree as ET
 
 import pytest
 
 import vicinal
-from vicinal.errors import CanaryMismatchError, DtypeError, InputError, ModelNotFoundError, NotFoundError, RangeError
+from vicinal.errors import (
+    CanaryMismatchError,
+    DtypeError,
+    InputError,
+    ModelNotFoundError,
+    NotFoundError,
+    RangeError,
+    SpaceMismatchError,
+)
 from vicinal.lifecycle.drift import parse_written, power
-from vicinal.lifecycle.drift.sides import Written
+from vicinal.lifecycle.drift.sides import Texts, Written, drawn
 from vicinal.testing import ToyEncoder
 
 TOPICS = {
@@ -232,7 +241,8 @@ def test_a_report_is_a_page_and_a_line(notes):
     page = found.page()
     assert "<script" not in page
     assert page.count("<svg") == 1
-    assert found.trend("document").startswith("<svg")
+    picture = ET.fromstring(found.trend("document"))
+    assert len(picture.findall("{http://www.w3.org/2000/svg}circle")) == 4
     assert len(found.sparkline("document")) == 2
     assert found.sparkline("query") == ""
     json.dumps(found.as_dict(), default=str)
@@ -306,3 +316,17 @@ def test_a_database_for_reading_compares_and_keeps_nothing(notes):
         found = db.collection("notes", model=encoder()).drift(reference={"year": 2022}, current={"year": 2023})
         assert not found.kept
         assert len(found.history) == 1
+
+
+def test_texts_of_another_space_are_never_compared(notes):
+    """As when the collection is cut over to another model while it is compared: refused, whatever the dimensions."""
+    other = vicinal.FunctionEncoder(by_topic, name="others", version="1", dim=8)
+    sides = {"reference": ("a", Texts(texts=("x",) * 20)), "current": ("b", Texts(texts=("y",) * 20))}
+    with pytest.raises(SpaceMismatchError, match="encoded in"):
+        drawn(notes._store, "notes", **sides, role="query", encoder=lambda: other, samples=100, seed=0)
+
+
+def test_a_check_is_of_the_space_that_answers_now(notes):
+    """It is kept with the check, so that one of a space before a migration refuses nothing after it."""
+    notes.check_canary()
+    assert notes.canary_history()[-1]["space"] == notes.space.id
