@@ -164,7 +164,7 @@ def test_import_and_export(place: Path, run: Run) -> None:
 @pytest.fixture
 def known(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The database, with an encoder for its collection."""
-    monkeypatch.setattr("vicinal.collection.Collection._load", lambda self: ToyEncoder())
+    monkeypatch.setattr("vicinal.collection.Collection._load", lambda *_: ToyEncoder())
     return place
 
 

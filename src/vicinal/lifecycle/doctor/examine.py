@@ -267,7 +267,13 @@ def _of_languages(case: Case) -> list[Check]:
 
 def _of_hubness(case: Case) -> list[Check]:
     chosen, counts = case.hubs
-    return hubness.check_hubness(counts, case.ids_of_unit(chosen))
+    found, unit = hubness.check_hubness(counts, case.ids_of_unit(chosen)), case.sample.unit
+    if len(counts) < hubness.LEAST_ROWS:
+        return found
+    if len(unit) == len(counts):
+        return [*found, hubness.check_largest(counts, len(counts), case.ids_of_unit())]
+    wide, asked = hubness.asked_counts(unit, seed=case.question.seed)
+    return [*found, hubness.check_largest(wide, asked, case.ids_of_unit())]
 
 
 def _of_geometry(case: Case) -> list[Check]:

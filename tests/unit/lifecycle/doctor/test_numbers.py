@@ -106,6 +106,22 @@ def exact(rows: Floats, one: int, other: int) -> float:
     return float(kernels.exact.scores_of(rows[other : other + 1], rows[one], "dot")[0])
 
 
+def test_a_single_hub_is_seen_among_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of more vectors than are compared with one another, all are looked at by some: one that is near to all is named."""
+    monkeypatch.setattr(hubness, "ASKED", 60)
+    random = np.random.default_rng(0)
+    rows = random.standard_normal((900, 40)) + 3
+    rows[777] = rows.mean(axis=0)
+    rows = np.ascontiguousarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+    counts, asked = hubness.asked_counts(rows, seed=0)
+    plain = np.argsort(-(rows @ rows.T - 3 * np.eye(900)), axis=1)[:, :10]
+    chosen = np.sort(np.random.default_rng(0).permutation(900)[:60])
+    assert (asked, counts.tolist()) == (60, np.bincount(plain[chosen].ravel(), minlength=900).tolist())
+    found = hubness.check_largest(counts, asked, [f"r{row}" for row in range(900)])
+    assert (found.state, found.details["id"]) == ("alarm", "r777")
+    assert found.value == pytest.approx((found.details["times"] - 2 * math.sqrt(found.details["times"])) / (600 / 900))
+
+
 def test_copies_do_not_hide_one_another() -> None:
     """With more copies of a vector than places each still has k others, and none itself."""
     rows = np.ones((30, 4), dtype=np.float32) / 2
