@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from vicinal.lifecycle.bridge.rehearsal import MOST_ENCODED
 from vicinal.lifecycle.derived import Upkeep, derived_of
 from vicinal.lifecycle.doctor import Health, Question, examine
 from vicinal.lifecycle.forms import Making, form_of, ready, write
+from vicinal.lifecycle.past import history_of, past_store
 from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.records import changes_of, checked_id, documents_of
 from vicinal.migrations import Migration
 from vicinal.migrations.migration import DELTA, SOAK_S
 from vicinal.opened import following
+from vicinal.past import CollectionAt
 from vicinal.search import compile_filter
 from vicinal.searches import MAX_K
 from vicinal.space import Encoder, Space, Vectors, mapping_of
@@ -43,6 +46,7 @@ from vicinal.transfer import batches_of, take_in
 from vicinal.trials import Asked, Trials
 from vicinal.types import (
     Document,
+    History,
     Progress,
     Record,
     Where,
@@ -113,6 +117,7 @@ class Collection(Corpus, Trials, Watch):
         """Store records, in place of those of the same ids; otherwise as ``add``."""
         return self._write(records, vectors, progress, replace_existing=True)
 
+    @following
     def _write(
         self,
         records: Iterable[Mapping[str, Any]],
@@ -227,12 +232,45 @@ class Collection(Corpus, Trials, Watch):
         """
         wanted = checked_id(record_id, "id")
         with self._store.snapshot() as snapshot:
-            found = snapshot.record(snapshot.lane(self.name), wanted)
+            found = snapshot.record(snapshot.lane(self._named), wanted)
         if found is None:
             raise RecordNotFoundError(
                 f"Collection {self.name!r} has no record {wanted!r}.", got=wanted, where=self.name
             )
         return found
+
+    def at(self, sequence: int | None = None, *, time: datetime | float | None = None) -> CollectionAt:
+        """Return the collection as it stood after a commit, for reading: search, get, ids, facets, export.
+
+        Parameters
+        ----------
+        sequence : int, optional
+            The number of the commit, of this collection or of another one in the database.
+        time : datetime or float, optional
+            In its place: when, as a ``datetime`` (without a zone it is this machine's) or in seconds since 1970.
+
+        Raises
+        ------
+        CommitNotFoundError
+            What the collection held then is not kept; the message says since when it is, and how to have more.
+        InputError
+            Neither or both were given, or one of them is wrong.
+
+        Notes
+        -----
+        ``history`` tells how far back that goes, ``Database.keep_history`` makes it go further. What is returned can be
+        used as long as the commit is within the window. Opened by an alias, it stays with the collection that the alias
+        stands for now. Cost: what changed since; searches compare every vector.
+        """
+        return CollectionAt.of(self, past_store(self._store, self.name, sequence=sequence, time=time))
+
+    def history(self) -> History:
+        """Return how far back the collection can be told, and the commits since then that changed it.
+
+        Where no history is kept (``Database.keep_history``) that is back to the last commit that took or changed
+        anything: records that only came can be left out again.
+        """
+        return history_of(self._store, self.name)
 
     def import_vectors(
         self,
@@ -316,7 +354,7 @@ class Collection(Corpus, Trials, Watch):
             The disk refused; nothing is left behind.
         """
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
+            lane = snapshot.lane(self._named)
             batches = batches_of(snapshot, lane)
             return write_vectors(path, batches, lane.space, format, progress=progress, total=lane.rows)
 
@@ -587,13 +625,13 @@ class Collection(Corpus, Trials, Watch):
         """Return what the collection is: model, space, counts, bytes, its index, and its last commit."""
         self._follow()
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
+            lane = snapshot.lane(self._named)
             counts = snapshot.counts(lane)
             stored_bytes = sum(segment.committed_bytes for segment in snapshot.segments(lane))
             free_bytes = snapshot.free_bytes()
             index = derived_of(self._store, lane).index(snapshot, lane, self._store.view(snapshot, lane)).info()
         return {
-            "name": self.name,
+            "name": lane.name,
             "model": self.model,
             "space": mapping_of(self.space),
             "chunker": self._chunker_id,

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from vicinal import encode
-from vicinal._arrays import one_of
+from vicinal._arrays import one_of, real_number
 from vicinal.collection import Collection
 from vicinal.config import database_path
 from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, RangeError, SpaceMismatchError
@@ -27,6 +27,7 @@ FOLDER_NAME = ".vicinal"
 DEFAULT_MODEL = "minilm"
 DEFAULT_OVERFLOW: Overflow = "chunk"
 OVERFLOWS = ("chunk", "error", "cut")
+MOST_DAYS = 36_500
 
 
 def open(path: str | Path, *, create: bool = True, read_only: bool = False) -> Database:  # noqa: A001 - vicinal.open is the fixed public name
@@ -101,6 +102,90 @@ class Database(Spaces):
         with self._store.snapshot() as snapshot:
             return snapshot.visible_names()
 
+    def alias(self, name: str, target: str) -> str | None:
+        """Let a name stand for a collection, in one commit: every reader sees the one before, or this one.
+
+        Parameters
+        ----------
+        name : str
+            Not that of a collection. One that is an alias already stands for the target from then on.
+        target : str
+            A collection, and no alias.
+
+        Returns
+        -------
+        str or None
+            The collection that the name stood for before; None where it is new.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is a collection of that name.
+        CollectionNotFoundError
+            The target is not there.
+        ConflictError
+            The target is an alias itself.
+
+        Notes
+        -----
+        A collection that was opened by the name follows it with its next call. A call that is under way stays with the
+        collection that it began with.
+        """
+        name, target = _checked_name(name), _checked_name(target)
+        with self._store.write() as transaction:
+            return transaction.put_alias(name, target)
+
+    def aliases(self) -> dict[str, str]:
+        """Return each alias with the name of the collection that it stands for, sorted."""
+        with self._store.snapshot() as snapshot:
+            return snapshot.aliases()
+
+    def drop_alias(self, name: str) -> str:
+        """Forget an alias; return the collection that it stood for, which stays.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            There is no alias of that name; the message lists those that are.
+        """
+        name = checked_id(name, "name")
+        with self._store.write() as transaction:
+            return transaction.drop_alias(name)
+
+    def keep_history(self, *, days: float) -> None:
+        """Keep what the collections held, for so many days from now on: ``Collection.at`` shows it.
+
+        Parameters
+        ----------
+        days : float, 0 <= days <= 36,500
+            0 keeps nothing, and forgets at once what was kept.
+
+        Raises
+        ------
+        RangeError, DtypeError
+            It is no such number.
+        ReadOnlyError, ReplicaError
+            The database cannot be written. Replicas keep no history; commits there are their own.
+
+        Notes
+        -----
+        Deleted and replaced records keep their room on disk until ``compact`` finds them older than that. Each commit
+        notes some 100 bytes; deleting and compacting become slower by what they note.
+        """
+        days = real_number(days, "days")
+        if not 0 <= days <= MOST_DAYS:
+            raise RangeError(
+                f"days must be from 0 to {MOST_DAYS}, got {days}.", expected=f"0 to {MOST_DAYS}", got=days, where="days"
+            )
+        with self._store.write() as transaction:
+            transaction.keep_history(days)
+
+    @property
+    def history_days(self) -> float | None:
+        """For how many days what the collections held is kept, None where it is not."""
+        with self._store.snapshot() as snapshot:
+            return snapshot.kept_days()
+
     def collection(
         self,
         name: str,
@@ -116,7 +201,8 @@ class Database(Spaces):
         Parameters
         ----------
         name : str
-            Not empty.
+            Not empty. By an alias the collection that it stands for is meant, and with each call the one that it then
+            stands for.
         model : str or Encoder, optional
             A model's name, or an encoder: one of ``vicinal.load``, whose settings the collection then keeps, or one of
             your own, which must be given again each time. For a new collection ``minilm`` by default.
@@ -149,7 +235,9 @@ class Database(Spaces):
             one_of(overflow, "overflow", OVERFLOWS)
         if model is not None and not isinstance(model, str):
             model = encode.uncached(model)  # its canary asks the model, not the cache
-        if create and name not in self.collections():
+        with self._store.snapshot() as snapshot:
+            is_there = snapshot.knows(name)
+        if create and not is_there:
             found = self._create(name, model, overflow, runtime)
         else:
             found = self._existing(name, model, overflow, runtime)
@@ -221,18 +309,30 @@ class Database(Spaces):
                     transaction.put_projection(projection.digest, projection.to_bytes())
         return Collection(self._store, name, base=self._base, encoder=encoder, runtime=runtime, proven=made)
 
-    def drop(self, name: str) -> int:
+    def drop(self, name: str, *, with_aliases: bool = False) -> int:
         """Delete a collection with all that is in it; return how many records that were.
+
+        Parameters
+        ----------
+        name : str
+            Its own name, no alias.
+        with_aliases : bool
+            Whether the aliases that stand for it go too. Otherwise they forbid it.
 
         Raises
         ------
         CollectionNotFoundError
             It is not there.
+        ConflictError
+            Aliases stand for it, or the name is an alias itself. Nothing is changed.
         """
         name = _checked_name(name)
         with self._store.write() as transaction:
             lane = transaction.lane(name)
             twin = transaction.twin(lane)
+            if with_aliases and lane.name == name:
+                for alias in [one for one, target in transaction.aliases().items() if target == name]:
+                    transaction.drop_alias(alias)
             count = transaction.drop_collection(name)
         for one in (lane, twin):
             if one is not None:
@@ -270,6 +370,8 @@ class Database(Spaces):
             "path": str(self.path),
             "disk_bytes": disk_bytes,
             "collections": collections,
+            "aliases": self.aliases(),
+            "history_days": self.history_days,
         }
 
     def default_collection(self) -> str:
@@ -281,7 +383,7 @@ class Database(Spaces):
             There are none, or several without a ``main``.
         """
         names = self.collections()
-        if "main" in names:
+        if "main" in names or "main" in self.aliases():
             return "main"
         if len(names) == 1:
             return names[0]

@@ -9,6 +9,7 @@
     │   └─ TooLongError                 text beyond the model's window, and the caller chose "error"
     ├─ NotFoundError (LookupError)
     │   └─ CollectionNotFoundError   RecordNotFoundError   ModelNotFoundError   DatabaseNotFoundError   SnapshotNotFoundError
+    │      CommitNotFoundError           outside of what is kept of the past
     ├─ ConflictError
     │   └─ AlreadyExistsError   LockedError   ReplicaError   MigrationError
     ├─ ModelError
@@ -171,6 +172,12 @@ class SnapshotNotFoundError(NotFoundError):
     """There is no snapshot of that sequence at that place; the message lists those that are."""
 
     code = "snapshot_not_found"
+
+
+class CommitNotFoundError(NotFoundError):
+    """A collection cannot be told as of that commit: its past is kept for some time only; the message says since when."""
+
+    code = "commit_not_found"
 
 
 class ConflictError(VicinalError):
@@ -361,6 +368,7 @@ TABLE: dict[str, tuple[int, int]] = {
     "model_not_found": (404, 3),
     "database_not_found": (404, 3),
     "snapshot_not_found": (404, 3),
+    "commit_not_found": (404, 3),
     "conflict": (409, 4),
     "already_exists": (409, 4),
     "locked": (423, 4),

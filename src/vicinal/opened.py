@@ -1,4 +1,7 @@
-"""A collection as it stands open: which it is, where its records lie, and the encoder of its space, proven."""
+"""A collection as it stands open: which it is, where its records lie, and the encoder of its space, proven.
+
+What was opened by an alias follows it: each verb begins by asking what the alias stands for, and stays with that.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,14 @@ from typing import ParamSpec, Self, TypeVar, cast
 from vicinal import encode
 from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
-from vicinal.errors import CanaryMismatchError, ModelNotFoundError, ReadOnlyError, ReplicaError, VicinalError
+from vicinal.errors import (
+    CanaryMismatchError,
+    ModelNotFoundError,
+    ReadOnlyError,
+    ReplicaError,
+    StoreError,
+    VicinalError,
+)
 from vicinal.lifecycle import canary, equivalence, history, projection_of
 from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
 from vicinal.lifecycle.question import recall_setting
@@ -22,7 +32,7 @@ from vicinal.rerank import Reranker
 from vicinal.search.background import Background
 from vicinal.search.cache import Answers
 from vicinal.space import Encoder, Space
-from vicinal.store import BESIDE, Lane, Store
+from vicinal.store import BESIDE, Lane, Snapshot, Store
 from vicinal.types import Hits
 
 DEFAULT_RECALL = 0.98
@@ -82,7 +92,8 @@ class Opened:
     """What every verb of a collection needs: its store, its name, its space, its encoder.
 
     The space is that of the lane to which the name leads. A migration that is cut over, here or in another process, lets
-    it lead to another one; who asks is then refused, follows, and asks again: see ``following``.
+    it lead to another one; who asks is then refused, follows, and asks again: see ``following``. An alias is asked for what
+    it stands for as each verb begins.
     """
 
     def __init__(
@@ -95,7 +106,6 @@ class Opened:
         runtime: str | None = None,
         proven: bool = False,
     ) -> None:
-        self.name = name
         self._store = store
         self._base = base
         self._given = encoder
@@ -107,8 +117,9 @@ class Opened:
         with store.snapshot() as snapshot:
             lane = snapshot.lane(name)
             twin = snapshot.twin(lane)
-            kept_recall = snapshot.setting(recall_setting(lane.collection))
-        self.recall = float(kept_recall) if kept_recall else DEFAULT_RECALL
+            self.recall = _kept_recall(snapshot, lane)
+        self._target = lane.name
+        self._alias = None if lane.name == name else name
         self._stand = self._found(lane)
         self._stands: dict[int, Stand] = {lane.number: self._stand}
         if encoder is not None and twin is not None and encoder.space == twin.space:
@@ -117,27 +128,52 @@ class Opened:
             self._given = self._in_space(encoder, self._stand, what=f"the encoder given for collection {name!r}")
 
     @property
+    def alias(self) -> str | None:
+        """The alias that it was opened by and that it follows, None where it was opened by its own name."""
+        return self._alias
+
+    @property
+    def name(self) -> str:
+        """The collection that it is; where it was opened by an alias, the one that this stands for now."""
+        _ = self._now()
+        return self._target
+
+    @property
     def space(self) -> Space:
         """The space that its vectors are in, as of the last question or write."""
-        return self._stand.lane.space
+        return self._now().lane.space
 
     @property
     def model(self) -> str:
         """The name that loads its encoder, ``""`` for one that was given as an object."""
-        return self._stand.model
+        return self._now().model
+
+    @property
+    def _named(self) -> str:
+        """What leads to its lane: the alias that it follows, or its own name."""
+        return self._target if self._is_pinned or self._alias is None else self._alias
 
     @property
     def _number(self) -> int:
-        return self._stand.lane.collection
+        return self._now().lane.collection
 
     @property
     def _chunker_id(self) -> str:
-        return self._stand.lane.chunker
+        return self._now().lane.chunker
+
+    def _now(self) -> Stand:
+        """Return where it stands; an alias is followed first (some 20 µs), as long as the database is open."""
+        if self._alias is not None and not self._is_pinned:
+            with suppress(StoreError):
+                self._follow()
+        return self._stand
 
     def _pinned(self) -> Self:
         """Return a copy that keeps to the lane of now."""
         if self._is_pinned:
             return self
+        if self._alias is not None:
+            self._follow()
         pinned = copy.copy(self)
         pinned._is_pinned = True  # noqa: SLF001 - of this class
         return pinned
@@ -150,9 +186,12 @@ class Opened:
     def _follow(self) -> Lane:
         """Stand where the name leads as of the last commit; return the lane."""
         with self._store.snapshot() as snapshot:
-            lane = snapshot.lane(self.name)
+            lane = snapshot.lane(self._named)
+            recall = None if lane.name == self._target else _kept_recall(snapshot, lane)
         if lane.number != self._stand.lane.number and not self._is_pinned:
             self._stand = self._stand_of(lane)
+        if recall is not None:  # the alias stands for another collection by now
+            self._target, self.recall = lane.name, recall
         return lane
 
     def _stand_of(self, lane: Lane) -> Stand:
@@ -180,7 +219,7 @@ class Opened:
         ModelNotFoundError
             The model is not there, or the collection was made with an encoder object and none was given now.
         """
-        return self._encoder_of(self._stand)
+        return self._encoder_of(self._now())
 
     def _encoder_of(self, stand: Stand) -> Encoder:
         """Return the encoder of a lane, proven."""
@@ -283,12 +322,12 @@ class Opened:
     @property
     def chunker(self) -> Chunker | None:
         """What cuts documents up, or None where each document is one chunk."""
-        return self._stand.chunker
+        return self._now().chunker
 
     def __len__(self) -> int:
         """Return how many records there are."""
         with self._store.snapshot() as snapshot:
-            return snapshot.lane(self.name).records
+            return snapshot.lane(self._named).records
 
     def __contains__(self, record_id: object) -> bool:
         """Return whether a record of that id is stored."""
@@ -296,10 +335,16 @@ class Opened:
             return (
                 isinstance(record_id, str)
                 and is_encodable(record_id)
-                and snapshot.has(snapshot.lane(self.name), record_id)
+                and snapshot.has(snapshot.lane(self._named), record_id)
             )
 
     def ids(self) -> Iterator[str]:
         """Return the ids of all records as of now, sorted."""
         with self._store.snapshot() as snapshot:
-            return iter(list(snapshot.ids(snapshot.lane(self.name))))
+            return iter(list(snapshot.ids(snapshot.lane(self._named))))
+
+
+def _kept_recall(snapshot: Snapshot, lane: Lane) -> float:
+    """Return the recall that a collection keeps for searches that say none."""
+    kept = snapshot.setting(recall_setting(lane.collection))
+    return float(kept) if kept else DEFAULT_RECALL

@@ -49,7 +49,7 @@ RerankerLike = str | Reranker | Callable[[str, list[str]], Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Told:
+class Told:
     """The queries of one question: their words, or their vectors, or both."""
 
     texts: tuple[str, ...] = ()
@@ -57,6 +57,7 @@ class _Told:
 
     @property
     def count(self) -> int:
+        """How many there are."""
         return len(self.texts) if self.vectors is None else len(self.vectors)
 
 
@@ -217,7 +218,7 @@ class Searches(Opened):
         Raises
         ------
         InputError
-            The cursor is of another question, or something was written to the database since: the pages would repeat or
+            The cursor is of another question, or something was written to the collection since: the pages would repeat or
             lose hits.
         """
         told, negatives = self._told(query), _listed(unlike, "unlike")
@@ -234,12 +235,13 @@ class Searches(Opened):
         if told.vectors is not None:
             parameters["vectors"] = np.asarray(told.vectors).tobytes().hex()
         told = self._encoded(told, question, negatives)
-        question = replace(question, binding=self._binding(0, parameters).digest)
+        bound = Binding(space=self.space.id, collection="", sequence=0, parameters=parameters)  # asking knows the rest
+        question = replace(question, binding=bound.digest)
         begun = time.perf_counter()
         first = self._timed(self._answered(told, question, ()), told, begun, highlight=False)
         return itertools.chain([first], self._pages_after(first, told, question))
 
-    def _pages_after(self, page: Hits, told: _Told, question: Question) -> Iterator[Hits]:
+    def _pages_after(self, page: Hits, told: Told, question: Question) -> Iterator[Hits]:
         while page.cursor is not None:
             begun = time.perf_counter()
             page = self._answered(told, replace(question, after=cursor_of(page.cursor)), ())
@@ -295,7 +297,7 @@ class Searches(Opened):
             raise InputError("Name at least one record that is like what is looked for.", where="like")
         begun = time.perf_counter()
         vector = examples.moved(self._store, self.name, wanted, unwanted)
-        told = _Told(vectors=vector)
+        told = Told(vectors=vector)
         question = self._question(told, k, where, recall, exact=exact, mode=None, fusion=None, weight=None)
         shape = Shape(
             per_record=per_record,
@@ -337,9 +339,9 @@ class Searches(Opened):
         """
         if isinstance(queries, Vectors):
             self.space.require(queries.space, what="the query vectors")
-            told = _Told(vectors=queries)
+            told = Told(vectors=queries)
         else:
-            told = _Told(texts=tuple(_filled(texts_list(queries), "queries")))
+            told = Told(texts=tuple(_filled(texts_list(queries), "queries")))
         question = self._question(told, k, where, recall, exact=exact, mode=mode, fusion=fusion, weight=weight)
         question = replace(question, shape=Shape(per_record=per_record), together=False)
         told = self._encoded(told, replace(question, together=False), (), is_warm=False)
@@ -448,7 +450,8 @@ class Searches(Opened):
 
         Notes
         -----
-        An answer is of one commit: after any write it is not found again. Reranked answers and pages are not kept.
+        An answer is of the collection's last change: after a write to it, it is not found again; one to another collection
+        does not matter. Reranked answers and pages are not kept.
         """
         self._answers = Answers(most_bytes=most_bytes, least_similarity=least_similarity) if most_bytes else None
 
@@ -550,7 +553,7 @@ class Searches(Opened):
     def _record_now(self, record_id: str) -> Record | None:
         """Return a record, None if it is gone by now."""
         with self._store.snapshot() as snapshot:
-            return snapshot.record(snapshot.lane(self.name), record_id)
+            return snapshot.record(snapshot.lane(self._named), record_id)
 
     def _reranker(self, told: str | Reranker | Callable[[str, list[str]], Any]) -> Reranker:
         """Return a reranker; one that is named is loaded once."""
@@ -562,14 +565,14 @@ class Searches(Opened):
                 known[told] = by_name(told, encoder=self.encoder if told == LATE else None)
             return known[told]
 
-    def _told(self, query: object) -> _Told:
+    def _told(self, query: object) -> Told:
         """Return the queries of one question, checked."""
         if isinstance(query, Vectors):
             self.space.require(query.space, what="the query vector")
             _require_count(len(query))
-            return _Told(vectors=query)
+            return Told(vectors=query)
         if isinstance(query, str):
-            return _Told(texts=tuple(_filled([query], "query")))
+            return Told(texts=tuple(_filled([query], "query")))
         if not isinstance(query, Sequence):
             raise DtypeError(
                 f"query must be a string, a list of strings, or Vectors, got {type(query).__name__}.",
@@ -579,11 +582,11 @@ class Searches(Opened):
             )
         texts = tuple(_filled(texts_list(query, "query"), "query"))
         _require_count(len(texts))
-        return _Told(texts=texts)
+        return Told(texts=texts)
 
     def _question(  # noqa: PLR0913 - what the verbs have in common
         self,
-        told: _Told,
+        told: Told,
         k: int,
         where: Where | None,
         recall: float | None,
@@ -641,7 +644,7 @@ class Searches(Opened):
             )
         return self.background().threshold(share(most_unrelated, "most_unrelated"))
 
-    def _encoded(self, told: _Told, question: Question, negatives: Sequence[str], *, is_warm: bool = True) -> _Told:
+    def _encoded(self, told: Told, question: Question, negatives: Sequence[str], *, is_warm: bool = True) -> Told:
         """Return the queries with their vectors, where these are asked for; ``is_warm`` false only loads what encodes."""
         if question.mode == "lexical" or (told.vectors is not None and not negatives):
             return told
@@ -657,13 +660,13 @@ class Searches(Opened):
             vectors = Vectors(np.asarray(moved * lengths, dtype=np.float32), self.space)
         return replace(told, vectors=vectors)
 
-    def _answered(self, told: _Told, question: Question, negatives: Sequence[str]) -> Hits:
+    def _answered(self, told: Told, question: Question, negatives: Sequence[str]) -> Hits:
         """Return the hits of one question."""
         told = self._encoded(told, question, negatives)
         return self._hits(ask(self._store, self.name, told.vectors, question)[0], question)
 
     def _remembered(
-        self, told: _Told, question: Question, where: Where | None, negatives: Sequence[str], *, highlight: bool
+        self, told: Told, question: Question, where: Where | None, negatives: Sequence[str], *, highlight: bool
     ) -> Hits:
         """Return the hits of one question, from memory where the same was asked before."""
         if highlight or (question.mode != "lexical" and told.vectors is None):
@@ -675,9 +678,10 @@ class Searches(Opened):
             return self._timed(self._answered(told, question, ()), told, begun, highlight=highlight)
         text = told.texts[0]
         with self._store.snapshot() as snapshot:
-            sequence = snapshot.sequence
+            lane = snapshot.lane(self._named)
+            sequence = snapshot.last_change(lane)
         parameters = {**self._parameters(question, where, negatives), "highlight": highlight, "codes": _codes(text)}
-        binding = self._binding(sequence, parameters)
+        binding = Binding(space=lane.space.id, collection=str(lane.number), sequence=sequence, parameters=parameters)
         known = answers.get(binding, text)
         vector = None
         if known is None:
@@ -688,7 +692,9 @@ class Searches(Opened):
         if known is not None:
             return replace(_copied(known.answer), took_ms=(time.perf_counter() - begun) * 1000)
         hits = self._timed(self._answered(told, question, ()), told, begun, highlight=highlight)
-        if hits.score_kind == self._kind(question.mode, question):  # else words were asked and their index was behind
+        with self._store.snapshot() as snapshot:
+            is_same = snapshot.lane(self._named).number == lane.number  # else another lane may have answered
+        if is_same and hits.score_kind == self._kind(question.mode, question):  # else the index of the words was behind
             answers.put(binding, text, vector, _copied(hits), byte_count=bytes_of(hits))
         return hits
 
@@ -698,12 +704,7 @@ class Searches(Opened):
         told = {name: getattr(question, name) for name in names}
         return {**told, "where": where, "unlike": list(negatives), "shape": asdict(question.shape)}
 
-    def _binding(self, sequence: int, parameters: Mapping[str, Any]) -> Binding:
-        return Binding(
-            space=self.space.id, collection=f"{self._number} {self.name}", sequence=sequence, parameters=parameters
-        )
-
-    def _timed(self, hits: Hits, told: _Told, begun: float, *, highlight: bool) -> Hits:
+    def _timed(self, hits: Hits, told: Told, begun: float, *, highlight: bool) -> Hits:
         """Return the hits, marked if that is wanted, with the time since the question came."""
         if highlight and hits:
             vectors = told.vectors

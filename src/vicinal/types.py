@@ -114,6 +114,36 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One commit of a collection: its sequence, and how many records were added, removed and changed by it.
+
+    ``changed`` counts those that were replaced under their ids and those whose fields changed in place. ``time`` is in
+    seconds since 1970; None for a commit from before a history was kept, of which ``added`` counts all that it wrote.
+    """
+
+    sequence: int
+    time: float | None
+    added: int
+    removed: int
+    changed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """How far back a collection can be told: as of every commit from ``first`` to ``last``.
+
+    ``days`` is for how many days the past is kept, None where it is not. ``commits`` are those within that added, removed
+    or changed records, ascending.
+    """
+
+    collection: str
+    first: int
+    last: int
+    days: float | None
+    commits: tuple[Commit, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Neighbors:
     """What an index returns.
 

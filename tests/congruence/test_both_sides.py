@@ -456,7 +456,7 @@ def _unmasked(right: Callable[..., Any]) -> Callable[..., Any]:
 FAULTS: Mapping[str, tuple[type | ModuleType, str, Callable[..., Any]]] = {
     "the dead are found by words": (LexicalIndex, "search", _unmasked),
     "the dead are found by vectors": (FunnelIndex, "search", _unmasked),
-    "what is new has no words": (derived, "_texts", lambda right: lambda *a: iter(list(right(*a))[1:])),
+    "what is new has no words": (derived, "texts_of", lambda right: lambda *a: iter(list(right(*a))[1:])),
     "old fields are filtered": (Snapshot, "relabelled_since", lambda right: lambda *a: iter(())),
 }
 

@@ -143,7 +143,7 @@ def test_a_cursor_goes_on_in_another_call(notes: vicinal.Collection) -> None:
     with pytest.raises(InputError, match="no cursor"):
         notes.pages("cat", after="x")
     notes.delete(["01"])
-    with pytest.raises(InputError, match="is at"):
+    with pytest.raises(InputError, match="last changed in"):
         notes.pages("cat", after=cursor, per_record=1)
 
 

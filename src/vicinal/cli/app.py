@@ -14,6 +14,7 @@ from typer import rich_utils
 
 from vicinal import __version__
 from vicinal.cli import (
+    alias,
     ask,
     benchmark,
     bridge,
@@ -27,6 +28,7 @@ from vicinal.cli import (
     exchange,
     explain,
     frontier,
+    history,
     index,
     info,
     judge,
@@ -77,6 +79,7 @@ app.command("bridge")(bridge.bridge)
 app.command("delete")(edit.delete)
 app.command("update")(edit.update)
 app.command("info")(info.info)
+app.command("history")(history.history)
 app.command("compact")(maintain.compact)
 app.command("doctor")(maintain.doctor)
 app.command("drift")(drift.drift)
@@ -84,6 +87,7 @@ app.command("distill")(distill.distill)
 app.command("import")(exchange.import_vectors)
 app.command("export")(exchange.export)
 app.command("project")(project.project)
+app.add_typer(alias.app, name="alias")
 app.add_typer(canary.app, name="canary")
 app.add_typer(migrate.app, name="migrate")
 app.add_typer(models.app, name="models")

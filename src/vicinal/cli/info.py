@@ -30,6 +30,10 @@ def show(said: dict[str, Any]) -> None:
     )
     for collection in said["collections"]:
         console.print(table_of(collection))
+    if said["history_days"] is not None:
+        console.print(f"what the collections held is kept for {said['history_days']:g} days", highlight=False)
+    for name, target in said["aliases"].items():
+        console.print(f"[cyan]{escape(name)}[/] stands for [green]{escape(target)}[/]", highlight=False, soft_wrap=True)
 
 
 def table_of(collection: dict[str, Any]) -> Table:

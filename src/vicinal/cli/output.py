@@ -34,7 +34,7 @@ def _complete_collection(incomplete: str) -> list[str]:
     """Return the collections of the database here, for the shell."""
     try:
         with vicinal.open(find(), create=False, read_only=True) as db:
-            return [name for name in db.collections() if name.startswith(incomplete)]
+            return [name for name in (*db.collections(), *db.aliases()) if name.startswith(incomplete)]
     except VicinalError:
         return []
 
@@ -53,7 +53,7 @@ CollectionOption = Annotated[
     typer.Option(
         "--collection",
         "-c",
-        help="The collection.",
+        help="The collection, or an alias.",
         show_default="main, or the only one",
         autocompletion=_complete_collection,
     ),

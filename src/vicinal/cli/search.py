@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from vicinal.cli.history import AtOption, as_of
 from vicinal.cli.output import (
     CollectionOption,
     DatabaseOption,
@@ -100,6 +101,7 @@ def search(
         str | None,
         typer.Option(help="Go page by page: 'start', then the cursor of the page before.", show_default=False),
     ] = None,
+    at: AtOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the passages that answer a question best, by meaning, by words, or by both."""
@@ -119,7 +121,8 @@ def search(
     }
     ranked: dict[str, Any] = {"rerank": rerank, "diversity": diversity, "most_unrelated": most_unrelated}
     asked = [query, *also] if also else query
-    with opened_collection(db, collection) as chosen:
+    with opened_collection(db, collection) as found:
+        chosen = as_of(found, at)
         if after is None:
             hits = chosen.search(asked, highlight=highlight, candidates=candidates, **wanted, **ranked)
         else:
@@ -281,11 +284,12 @@ def get(
     record: Annotated[str, typer.Argument(metavar="ID", help="The id of a record.", show_default=False)],
     db: DatabaseOption = None,
     collection: CollectionOption = None,
+    at: AtOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a record: its text, source, fields and the spans of its passages."""
     with opened_collection(db, collection) as chosen:
-        found = chosen.get(record)
+        found = as_of(chosen, at).get(record)
     if as_json:
         print_json(asdict(found))
         return

@@ -13,6 +13,7 @@ from vicinal.errors import DtypeError, IndexBehindWarning, SpaceMismatchError, S
 from vicinal.lifecycle.derived import derived_of
 from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.ranking import Asking, Ranking, Stored
+from vicinal.lifecycle.snapshots.manifest import EPOCH
 from vicinal.search import Filter
 from vicinal.search.cursor import page_of
 from vicinal.search.facets import Facet, RangeFacet, facet, range_facet
@@ -140,11 +141,20 @@ def _shaped(asked: Asking, vectors: Vectors | None, texts: Sequence[str]) -> Fou
         ranking = replace(ranking, complete=False)
     if not question.paged:
         return told(asked, ranking, best[: question.k], None)
-    sequence = asked.stored.snapshot.sequence
     page = page_of(
-        best[: question.depth], k=question.k, binding=question.binding, sequence=sequence, after=question.after
+        best[: question.depth],
+        k=question.k,
+        binding=_bound(asked.stored, question.binding),
+        sequence=asked.stored.snapshot.last_change(asked.stored.lane),
+        after=question.after,
     )
     return told(asked, ranking, page.candidates, None if page.cursor is None else str(page.cursor))
+
+
+def _bound(stored: Stored, binding: str) -> str:
+    """Return what tells a question to a lane from any other, also to one of another database or of another history."""
+    snapshot = stored.snapshot
+    return " ".join((binding, snapshot.database.hex(), str(stored.lane.number), snapshot.setting(EPOCH) or ""))
 
 
 def told(asked: Asking, ranking: Ranking, best: Sequence[Scored], cursor: str | None) -> Found:

@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from vicinal import config
 from vicinal.errors import RangeError, StoreError, VicinalError
@@ -87,7 +87,7 @@ class Derived:
             index, due = self._index, self._due
             if index is None or self._seen is not view:
                 index = self._following(snapshot, lane, view)
-                due = bool(index.stale(lane.rows)) or _is_sparse(view, lane.rows)
+                due = bool(index.stale(lane.rows)) or _is_sparse(snapshot, lane, view)
                 if self._seen is None or self._seen.sequence <= view.sequence:
                     self._index, self._seen, self._due = index, view, due
         if due:
@@ -150,7 +150,7 @@ class Derived:
             if lane is None:
                 return False
             view = self._store.view(snapshot, lane)
-            if self.index(snapshot, lane, view).stale(lane.rows) or _is_sparse(view, lane.rows):
+            if self.index(snapshot, lane, view).stale(lane.rows) or _is_sparse(snapshot, lane, view):
                 return True
             return self._words.is_in_use and self._words.is_due(snapshot, lane, view)
 
@@ -265,7 +265,7 @@ class Derived:
                 return True
             view = self._store.view(snapshot, lane)
             newer = self._opened(snapshot, lane, view)
-        if newer is None or _is_sparse(view, lane.rows) or newer.extended(view.parts, at_most=0).stale(lane.rows):
+        if newer is None or _is_sparse(snapshot, lane, view) or newer.extended(view.parts, at_most=0).stale(lane.rows):
             return False
         with self._guard:
             self._index, self._seen = newer, None
@@ -274,7 +274,7 @@ class Derived:
     def _pays(self) -> bool:
         with self._store.snapshot() as snapshot:
             lane = self._lane(snapshot)
-            return lane is not None and _is_sparse(self._store.view(snapshot, lane), lane.rows)
+            return lane is not None and _is_sparse(snapshot, lane, self._store.view(snapshot, lane))
 
     def wait(self) -> None:
         """Wait until the background has done what it began."""
@@ -400,7 +400,7 @@ class _KeptWords:
             try:
                 if index.end < view.next_row:
                     self.sequence = max(self.sequence, snapshot.sequence)
-                    index = index.extended(_texts(snapshot, lane, view, index.end), end=view.next_row)
+                    index = index.extended(texts_of(snapshot, lane, view, index.end), end=view.next_row)
                 _ = index.row_count  # what was added becomes part of the postings, or fails, here and not in a search
             except StoreError:
                 self._index = None  # it is spent; the next question opens or makes another
@@ -435,7 +435,7 @@ class _KeptWords:
     def rebuild(self, snapshot: Snapshot, lane: Lane, view: LaneView, progress: Progress | None) -> None:
         """Build the index of the living rows and publish it; searches use that of before meanwhile."""
         built = LexicalIndex.build(
-            _texts(snapshot, lane, view, 0),
+            texts_of(snapshot, lane, view, 0),
             folder=self._folder,
             meta=_marks(snapshot, lane),
             end=view.next_row,
@@ -446,7 +446,7 @@ class _KeptWords:
             self.sequence = max(self.sequence, snapshot.sequence)
 
 
-def _texts(snapshot: Snapshot, lane: Lane, view: LaneView, first_row: int) -> Iterator[LexicalText]:
+def texts_of(snapshot: Snapshot, lane: Lane, view: LaneView, first_row: int) -> Iterator[LexicalText]:
     """Go through the texts of living rows from a row on."""
     alive = view.alive
     for row, text in snapshot.texts_from(lane, first_row):
@@ -455,6 +455,8 @@ def _texts(snapshot: Snapshot, lane: Lane, view: LaneView, first_row: int) -> It
 
 
 _KEEPING = threading.Lock()
+MADE_BY = "derived by"
+"""Under this a store may keep what makes its ``Derived``."""
 
 
 def derived_of(store: Store, lane: Lane) -> Derived:
@@ -465,7 +467,8 @@ def derived_of(store: Store, lane: Lane) -> Derived:
         with _KEEPING:
             found = store.kept.get(key)
             if not isinstance(found, Derived):
-                found = store.kept[key] = Derived(store, lane)
+                made_by = cast("type[Derived]", store.kept.get(MADE_BY, Derived))
+                found = store.kept[key] = made_by(store, lane)
     found.name = lane.name  # a migration that was cut over gives the lane another one
     return found
 
@@ -494,11 +497,12 @@ def _followed(index: FunnelIndex, view: LaneView) -> FunnelIndex:
         return FunnelIndex.build((), index.space).extended(view.parts, at_most=0)
 
 
-def _is_sparse(view: LaneView, living: int) -> bool:
-    """Return whether so many rows are dead that rewriting their files pays."""
+def _is_sparse(snapshot: Snapshot, lane: Lane, view: LaneView) -> bool:
+    """Return whether so many rows are dead, and not needed by a history, that rewriting their files pays."""
     rows = sum(len(vectors) for _, vectors in view.parts)
-    dead = rows - living
-    return dead >= SPARSE_ROWS and dead >= SPARSE_SHARE * rows
+    dead = rows - lane.rows
+    least = max(SPARSE_ROWS, SPARSE_SHARE * rows)
+    return dead >= least and dead - snapshot.dead_kept(lane) >= least
 
 
 def _marks(snapshot: Snapshot, lane: Lane) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Answers that were given before, by question: bounded, of one commit, one space, one filter, one set of parameters.
+"""Answers that were given before, by question: bounded, of one state, one space, one filter, one set of parameters.
 
 What tells one question from another beside its words is its ``Binding``. An answer is found again only under an equal
 one, so a commit, another filter or another model makes every answer of before unreachable, and the next that is put
@@ -57,7 +57,7 @@ class Binding:
     collection : str
         What no other collection is or was called: database, and number or name with what tells its history.
     sequence : int
-        The commit.
+        The last commit that changed the collection.
     parameters : mapping
         All else that changes the answer: the filter, k, the mode, the recall … Texts, numbers, booleans, None, dates,
         and lists, sets and mappings of them.

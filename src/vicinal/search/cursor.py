@@ -23,7 +23,7 @@ CURSOR_VERSION = 1
 class Cursor:
     """Where a page ended: the question and the commit that it is of, and the last candidate that was shown.
 
-    ``binding`` tells the question from any other (``search.cache.Binding.digest`` does), ``sequence`` is the commit.
+    ``binding`` tells the question and the collection from any other, ``sequence`` is the last commit that changed it.
     ``seen`` is how many candidates have been shown, so that ``seen + k`` are asked for next.
     """
 
@@ -97,7 +97,7 @@ def page_of(candidates: Iterable[Scored], *, k: int, binding: str, sequence: int
     binding : str
         What tells the question from any other.
     sequence : int
-        The commit that the candidates are of.
+        The last commit that changed what the candidates are of.
     after : Cursor, optional
         That of the page before; None for the first page.
 
@@ -133,7 +133,7 @@ def _require_same(after: Cursor, binding: str, sequence: int) -> None:
     """Refuse a cursor that is not of this question as of this commit."""
     if after.sequence != sequence:
         raise InputError(
-            f"The cursor is of commit {after.sequence}, and the collection is at {sequence} by now. "
+            f"The cursor is of commit {after.sequence}, and the collection last changed in {sequence}. "
             "Ask for the first page again.",
             expected=sequence,
             got=after.sequence,

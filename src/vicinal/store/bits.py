@@ -41,6 +41,11 @@ def clear(bits: Bits, rows: Rows) -> None:
         np.bitwise_and.at(bits, places, masks)
 
 
+def is_in(bits: Bits, row: int) -> bool:
+    """Return whether a row is in the set."""
+    return bool(int(bits[row >> 6]) >> (row & 63) & 1)
+
+
 def cleared(bits: Bits, rows: Rows) -> Bits:
     """Return the set without some rows; the given one stays."""
     found = bits.copy()

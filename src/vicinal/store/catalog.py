@@ -16,6 +16,8 @@ from vicinal.store.format import BLOCK_ROWS, SQLITE_NAME, VecHeader, row_crc
 from vicinal.store.segment import Segment
 from vicinal.types import Floats
 
+ALIAS = "alias "
+"""What the names of the settings begin with that keep the aliases; the value is the name of a collection."""
 BESIDE = "\x1f"
 """What the names of collections begin with that stand beside another one and are shown to nobody."""
 
@@ -81,12 +83,16 @@ class Known:
     names: list[str] | None = None
     lanes: dict[str, Lane] = field(default_factory=dict)
     segments: dict[int, list[Segment]] = field(default_factory=dict)
+    aliases: dict[str, str] | None = None
+    begun: dict[int, Any] = field(default_factory=dict)
+    last_changes: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> Known:
-        """Return the same for one who changes it."""
+        """Return the same for one who changes it; ``last_changes`` are of this commit alone."""
         names = None if self.names is None else list(self.names)
         segments = {lane: list(listed) for lane, listed in self.segments.items()}
-        return Known(self.sequence, self.manifest, names, dict(self.lanes), segments)
+        aliases = None if self.aliases is None else dict(self.aliases)
+        return Known(self.sequence, self.manifest, names, dict(self.lanes), segments, aliases, dict(self.begun))
 
 
 class Catalog:
@@ -154,8 +160,23 @@ class Catalog:
         found = self._connection.execute(sql, (number,)).fetchone()
         return None if found is None else self.lane(found[0])
 
+    def aliases(self) -> dict[str, str]:
+        """Return each alias with the name of the collection that it stands for, sorted."""
+        return dict(self._known_aliases())
+
+    def knows(self, name: str) -> bool:
+        """Return whether there is a collection or an alias of that name."""
+        return name in self.collection_names() or name in self._known_aliases()
+
+    def _known_aliases(self) -> dict[str, str]:
+        if self._known.aliases is None:
+            self._known.aliases = dict(self._settings_below(ALIAS))
+        return self._known.aliases
+
     def lane(self, name: str) -> Lane:
-        """Return the lane that answers for a collection.
+        """Return the lane that answers for a collection, or for the one that an alias stands for.
+
+        This is the one place where names lead to lanes; the lane's own name is never an alias.
 
         Raises
         ------
@@ -164,6 +185,9 @@ class Catalog:
         """
         lane = self._known.lanes.get(name)
         if lane is None:
+            name = self._known_aliases().get(name, name)
+            lane = self._known.lanes.get(name)
+        if lane is None:
             lane = self._known.lanes[name] = self._read_lane(name)
         return lane
 
@@ -171,7 +195,7 @@ class Catalog:
         found = self._connection.execute("SELECT number, name, model, crc FROM collections WHERE name = ?", (name,))
         collections = list(self._checked(found, "collections"))
         if not collections:
-            known = ", ".join(self.visible_names()) or "none yet"
+            known = ", ".join(sorted([*self.visible_names(), *self._known_aliases()])) or "none yet"
             raise CollectionNotFoundError(
                 f"{self._folder} has no collection {name!r}. It has: {known}.", got=name, where=str(self._folder)
             )
@@ -248,6 +272,15 @@ class Catalog:
         for _, value in self._checked(found, "settings"):
             return str(value)
         return None
+
+    def _settings_below(self, prefix: str) -> Iterator[tuple[str, str]]:
+        """Go through (rest of the name, value) of the settings whose names begin with a prefix, which ends with a space."""
+        found = self._connection.execute(
+            "SELECT name, value, crc FROM settings WHERE name > ? AND name < ? ORDER BY name",
+            (prefix, prefix[:-1] + "!"),
+        )
+        for name, value in self._checked(found, "settings"):
+            yield name[len(prefix) :], value
 
     def segments(self, lane: Lane) -> list[Segment]:
         """Return the vector files of a lane in the order of their rows; compaction leaves gaps between them."""

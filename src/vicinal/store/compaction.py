@@ -6,6 +6,7 @@ Killed between any two steps the database is whole: some rows have moved, and th
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -26,10 +27,12 @@ KEPT_DELETIONS = 1_000_000
 """How many of the newest deletions are remembered for replicas, some 50 MB, and the others of the same commits.
 A replica that stayed away for longer is written anew."""
 
+DAY_S = 86_400
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentUse:
-    """A vector file, and how many of its rows are alive."""
+    """A vector file, and how many of its rows are alive, or needed by the history of their lane."""
 
     segment: Segment
     living_rows: int
@@ -50,8 +53,11 @@ class Compacted:
 
 
 def use_of(snapshot: Snapshot, lane: Lane) -> list[SegmentUse]:
-    """Return how full of living rows each vector file of a lane is. Cost: one pass over its tombstones and bitmap."""
-    mask = mask_of(snapshot.alive(lane), lane.next_row)
+    """Return how full of living rows each vector file of a lane is. Cost: one pass over its tombstones and bitmap.
+
+    Dead rows that the history of the lane needs count as living.
+    """
+    mask = mask_of(snapshot.with_kept(lane, snapshot.alive(lane)), lane.next_row)
     return [
         SegmentUse(segment=segment, living_rows=int(mask[segment.first_row : segment.next_row].sum()))
         for segment in snapshot.segments(lane)
@@ -68,6 +74,8 @@ def compactable(snapshot: Snapshot, lane: Lane, *, sparse: float = SPARSE) -> li
 def compact(store: Store, name: str, *, sparse: float = SPARSE, progress: Progress | None = None) -> Compacted:
     """Rewrite the sparse vector files of a collection, in short commits, and forget old deletions of the database.
 
+    Where a history is kept, what is older than that is forgotten first, and nothing else of it is lost.
+
     Parameters
     ----------
     store : Store
@@ -83,6 +91,7 @@ def compact(store: Store, name: str, *, sparse: float = SPARSE, progress: Progre
     -----
     Memory: the vectors of ``STEP_ROWS`` rows, twice.
     """
+    forget_past(store, name)
     with store.snapshot() as snapshot:
         uses = compactable(snapshot, snapshot.lane(name), sparse=sparse)
     victims = {use.segment.header.number for use in uses}
@@ -105,6 +114,17 @@ def compact(store: Store, name: str, *, sparse: float = SPARSE, progress: Progre
         dropped_bytes += segment.committed_bytes if emptied else 0
     _forget_deletions(store)
     return Compacted(moved_rows=moved, dropped_segments=dropped, dropped_bytes=dropped_bytes)
+
+
+def forget_past(store: Store, name: str) -> None:
+    """Forget what a collection held before the days for which its past is kept; where that is nothing, nothing is written."""
+    with store.snapshot() as snapshot:
+        lane, days = snapshot.lane(name), snapshot.kept_days()
+        begun = snapshot.begun(lane)
+        until = None if days is None else snapshot.commit_at(lane, time.time() - days * DAY_S)
+    if until is not None and begun is not None and until > begun.noted:
+        with store.write(following=True) as transaction:
+            transaction.forget_history(transaction.lane(name), until)
 
 
 def _forget_deletions(store: Store) -> None:

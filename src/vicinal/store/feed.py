@@ -203,6 +203,11 @@ class Feed(Groups):
             yield from map(self._group, found)
             number = found[-1][0] + 1
 
+    def written_since(self, lane: Lane, since: int) -> Iterator[Line]:
+        """Go through the living records that were written after a commit, as they were written."""
+        for group in self._groups_after(lane, since):
+            yield from self._is_alive(lane, [line for line in group.lines() if line.written > since])
+
     def _first_number_after(self, since: int) -> int:
         """Return the least number of a group that a commit after ``since`` may have written: numbers ascend with commits."""
         low, high = 1, self._next_number

@@ -13,14 +13,14 @@ from vicinal.store.bits import expanded
 from vicinal.store.catalog import Lane
 from vicinal.store.format import row_crc
 from vicinal.store.groups import marks, portions
+from vicinal.store.history.writes import HistoryWriter
 from vicinal.store.record import JSON, Group, Line, Lines, groups_of, moved_lines
-from vicinal.store.rows import RowWriter
 from vicinal.store.segment import Segment
 
 INSERT_GROUP = "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class GroupWriter(RowWriter):
+class GroupWriter(HistoryWriter):
     """A snapshot whose records can come, go and move."""
 
     def _put_groups(self, lane: Lane, lines: Lines) -> int:
@@ -47,9 +47,10 @@ class GroupWriter(RowWriter):
             "DELETE FROM origins WHERE collection = ? AND origin = ? AND number = ?",
             [(lane.collection, line.origin, number) for number, line in lines.items() if line.origin],
         )
-        if self._has_relabels(lane):
-            run("DELETE FROM relabels WHERE number = ?", [(number,) for number in lines])
-        self._remove_empty_groups(lane, touched)
+        patches = dict(self._relabels(list(lines))) if self._has_relabels(lane) else {}
+        run("DELETE FROM relabels WHERE number = ?", [(number,) for number in patches])
+        if not self._note_dead(lane, lines.values(), patches):
+            self._remove_empty_groups(lane, touched)
         cut = [line.cut_chunks for line in lines.values() if line.cut_chunks]
         buried = self._bury(lane, [(line.first_row, len(line.spans)) for line in lines.values() if line.spans])
         return self._set_lane(
@@ -76,6 +77,8 @@ class GroupWriter(RowWriter):
     def move_rows(self, lane: Lane, segment: Segment, *, limit: int, victims: Collection[int]) -> int:
         """Write living rows of a vector file again behind those of the lane, and bury them here; return how many moved.
 
+        Dead ones that the history needs move along, and are buried at both places.
+
         Parameters
         ----------
         lane : Lane
@@ -90,15 +93,24 @@ class GroupWriter(RowWriter):
         lane = self.lane(lane.name)
         groups = self._groups_in(lane, segment, limit)
         lines = self._is_alive(lane, [line for group in groups for line in group.lines()])
+        dead = self._kept_dead(lane, groups)
         ranges = [(line.first_row, len(line.spans)) for line in lines if line.spans]
-        rows = expanded(ranges)
+        alive_rows = sum(count for _, count in ranges)
+        rows = expanded([*ranges, *((line.first_row, len(line.spans)) for line, _ in dead.values() if line.spans)])
         if len(rows) and self.segments(lane)[-1].header.number in victims:
             self._new_segment(lane, lane.next_row)
         with self._appending(lane, np.ascontiguousarray(self.vectors_at(lane, rows))):
-            first = self._put_groups(lane, moved_lines(lines))
+            first = self._put_groups(lane, moved_lines([*lines, *(line for line, _ in dead.values())]))
             self._renumber(lane, lines, first)
+            numbers = [*(line.number for line in lines), *dead]
+            deaths = {number: when for number, (_, when) in dead.items()}
+            self._renumber_past(
+                lane, groups, dict(zip(numbers, range(first, first + len(numbers)), strict=True)), deaths
+            )
             self._connection.executemany("DELETE FROM groups WHERE number = ?", [(group.number,) for group in groups])
-            self._bury(lane, ranges)
+            again = [(lane.next_row + alive_rows, len(rows) - alive_rows)] if len(rows) > alive_rows else []
+            self._bury(lane, [*ranges, *again])
+        self._tally(lane)
         self._set_lane(replace(lane, next_row=lane.next_row + len(rows)))
         return len(rows)
 
@@ -158,6 +170,7 @@ class GroupWriter(RowWriter):
             (lane.number, segment.first_row, segment.next_row),
         )
         self._bury(lane, [(segment.first_row, segment.row_count)])
+        self._tally(lane)
         self._drop_segment(lane, segment)
         return True
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from vicinal.store.bits import clear, fill, no_bits
 from vicinal.store.catalog import Lane
-from vicinal.store.feed import Feed
 from vicinal.store.groups import QUALIFIED_COLUMNS, places, portions
+from vicinal.store.history.reads import History
 from vicinal.store.record import Group, Line
 from vicinal.types import Bits, Floats, Record, Rows
 
@@ -88,7 +88,7 @@ def _rows_sql(count: int) -> str:
     )
 
 
-class Snapshot(Feed):
+class Snapshot(History):
     """Reads of one commit. Made by ``Store.snapshot``; not for keeping."""
 
     def alive(self, lane: Lane) -> Bits:

@@ -11,9 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.errors import AlreadyExistsError, RangeError, RecordNotFoundError, ShapeError
+from vicinal.errors import (
+    AlreadyExistsError,
+    CollectionNotFoundError,
+    ConflictError,
+    RangeError,
+    RecordNotFoundError,
+    ShapeError,
+)
 from vicinal.space import Space, Vectors
-from vicinal.store.catalog import Known, Lane, Probe, beside
+from vicinal.store.catalog import ALIAS, Known, Lane, Probe, beside
 from vicinal.store.feed import AT_ONCE, SWAPPED
 from vicinal.store.format import row_crc
 from vicinal.store.groups import marks
@@ -36,12 +43,14 @@ class Transaction(GroupWriter):
 
     def finish(self) -> Known:
         """Write the manifest of this commit, the last of its writes; return what is known of it from then on."""
+        self._note_commits()
         told = (self.sequence, self._next_number, self._oldest_feed)
         crc = row_crc(self.database.hex(), *told)
         self._connection.execute(
             "UPDATE manifest SET sequence = ?, next_number = ?, oldest_feed = ?, crc = ?", (*told, crc)
         )
         self._known.sequence = self.sequence
+        self._known.last_changes.clear()
         self._known.manifest = (self.database, *told, crc)
         return self._known
 
@@ -51,9 +60,13 @@ class Transaction(GroupWriter):
         Raises
         ------
         AlreadyExistsError
-            There is one of that name.
+            There is one of that name, or an alias.
         """
         names = self.collection_names()
+        if name in self._known_aliases():
+            raise AlreadyExistsError(
+                f"{name!r} is an alias of collection {self._known_aliases()[name]!r}; drop the alias first.", got=name
+            )
         if name in names:
             raise AlreadyExistsError(f"There is already a collection {name!r}.", got=name)
         run = self._connection.execute
@@ -77,6 +90,7 @@ class Transaction(GroupWriter):
         self._known.lanes[name] = lane
         self._known.segments[lane.number] = []
         self._known.names = sorted([*names, name])
+        self._begin_new(lane)
         return lane
 
     def drop_collection(self, name: str) -> int:
@@ -88,8 +102,11 @@ class Transaction(GroupWriter):
         ------
         CollectionNotFoundError
             There is none of that name.
+        ConflictError
+            Aliases stand for it, or the name is an alias itself.
         """
         lane = self.lane(name)
+        self._require_unnamed(lane, name)
         twin = self._followed(lane)
         if twin is not None:
             self.drop_collection(twin.name)
@@ -105,6 +122,7 @@ class Transaction(GroupWriter):
         run("DELETE FROM settings WHERE name GLOB ?", (f"collection {lane.collection} *",))
         self._log_deletions(name, [""])
         self.dropped_lanes.append(lane.number)
+        self._tallies.pop(lane.number, None)
         del self._known.lanes[name], self._known.segments[lane.number]
         self._known.names = [one for one in self.collection_names() if one != name]
         return lane.records
@@ -118,7 +136,7 @@ class Transaction(GroupWriter):
         other = beside(name)
         lanes = {one: self.lane(one) for one in (name, other) if one in self.collection_names()}
         to = {name: other, other: name}
-        settings = {one: self.settings_of(lane.collection) for one, lane in lanes.items()}
+        settings = {one: self._settings_to_swap(lane) for one, lane in lanes.items()}
         for lane in lanes.values():
             self._rename(lane, f"{SWAPPED}{lane.collection}")
             del self._known.lanes[lane.name]
@@ -127,11 +145,17 @@ class Transaction(GroupWriter):
             self._known.lanes[to[one]] = replace(lane, name=to[one])
             for setting in settings[one]:
                 self.remove_setting(f"collection {lane.collection} {setting}")
+            self._restart_history(lane)  # what the name held before cannot be told by the lane that it leads to now
         for one, lane in lanes.items():
             for setting, value in settings.get(to[one], {}).items():
                 self.put_setting(f"collection {lane.collection} {setting}", value)
         self._known.names = sorted({*self.collection_names()} - {*lanes} | {to[one] for one in lanes})
         self._log_deletions(SWAPPED, [name])
+
+    def _settings_to_swap(self, lane: Lane) -> dict[str, str]:
+        """Return the settings of a collection that stay with its name; what is noted of a lane's past stays with the lane."""
+        every = self.settings_of(lane.collection)
+        return {name: value for name, value in every.items() if not name.startswith(f"lane {lane.number} ")}
 
     def _rename(self, lane: Lane, name: str) -> None:
         values = (lane.collection, name, lane.model)
@@ -142,6 +166,66 @@ class Transaction(GroupWriter):
     def _followed(self, lane: Lane) -> Lane | None:
         """Return the lane beside one, which must follow it; None in a replica, whose primary tells of both."""
         return None if self._following else self.twin(lane)
+
+    def _require_unnamed(self, lane: Lane, name: str) -> None:
+        """Refuse to drop a collection by an alias, or one that aliases would be left without."""
+        if name != lane.name:
+            raise ConflictError(
+                f"{name!r} is an alias of collection {lane.name!r}. Drop the alias, or the collection by its own name.",
+                got=name,
+                where=lane.name,
+            )
+        named = [alias for alias, target in self._known_aliases().items() if target == name]
+        if named:
+            raise ConflictError(
+                f"Collection {name!r} is what {', '.join(map(repr, named))} stands for. "
+                "Let the alias stand for another collection, or drop it first.",
+                got=name,
+                where=named[0],
+            )
+
+    def put_alias(self, name: str, target: str) -> str | None:
+        """Let a name stand for a collection, from this commit on; return the one that it stood for, if any.
+
+        Raises
+        ------
+        AlreadyExistsError
+            There is a collection of that name.
+        CollectionNotFoundError
+            The target is not there.
+        ConflictError
+            The target is an alias itself.
+        """
+        aliases, names = self.aliases(), self.collection_names()
+        if name in names:
+            raise AlreadyExistsError(f"There is a collection {name!r}; an alias needs a name of its own.", got=name)
+        if target in aliases:
+            raise ConflictError(
+                f"{target!r} is an alias itself; name the collection that it stands for: {aliases[target]!r}.",
+                expected=aliases[target],
+                got=target,
+                where=name,
+            )
+        target = self.lane(target).name
+        self.put_setting(ALIAS + name, target)
+        self._known.aliases = dict(sorted({**aliases, name: target}.items()))
+        return aliases.get(name)
+
+    def drop_alias(self, name: str) -> str:
+        """Forget an alias; return the collection that it stood for, which stays.
+
+        Raises
+        ------
+        CollectionNotFoundError
+            There is none of that name; the message lists those that are.
+        """
+        aliases = self.aliases()
+        if name not in aliases:
+            known = ", ".join(aliases) or "none"
+            raise CollectionNotFoundError(f"There is no alias {name!r}. There are: {known}.", got=name, where="alias")
+        self.remove_setting(ALIAS + name)
+        self._known.aliases = {one: target for one, target in aliases.items() if one != name}
+        return aliases[name]
 
     def put_canary(self, space: Space, probes: Sequence[Probe]) -> None:
         """Keep the probe texts of a space, in place of those it had."""
@@ -160,16 +244,6 @@ class Transaction(GroupWriter):
             "INSERT OR IGNORE INTO projections VALUES (?, ?, ?)",
             (digest, content, row_crc(digest, content.hex().upper())),
         )
-
-    def put_setting(self, name: str, value: str) -> None:
-        """Keep a setting of the database itself under a name, in place of the one it had."""
-        self._connection.execute(
-            "INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", (name, value, row_crc(name, value))
-        )
-
-    def remove_setting(self, name: str) -> None:
-        """Forget a setting; none of that name is no error."""
-        self._connection.execute("DELETE FROM settings WHERE name = ?", (name,))
 
     def put(
         self,
@@ -225,12 +299,15 @@ class Transaction(GroupWriter):
                 f"{spans} chunks came with {len(vectors)} vectors.", expected=spans, got=len(vectors), where="vectors"
             )
         _require_distinct(records)
+        before = lane.records
         if replace_existing and lane.records:
             lane = self._remove(lane, list(self._numbers(lane, [record.id for record in records]).values()))
         with self._appending(lane, np.asarray(vectors)):
             self._put_ids(lane, records)
             self._put_records(lane, records)
         cut = [record.cut_chunks for record in records if record.cut_chunks]
+        self._tally(lane).added += len(records) - (before - lane.records)
+        self._tally(lane).changed += before - lane.records
         return self._set_lane(
             replace(
                 lane,
@@ -349,6 +426,8 @@ class Transaction(GroupWriter):
         """Note what changes in place, by record number, beside what did before."""
         lines = self._lines(lane, list(told))
         before = dict(self._relabels(list(told)))
+        self._tally(lane).changed += len(told)
+        self._note_patches(lane, before)
         moved = [(number, lines[number].origin, new["origin"]) for number, new in told.items() if "origin" in new]
         self._connection.executemany(
             "DELETE FROM origins WHERE collection = ? AND origin = ? AND number = ?",
@@ -373,6 +452,7 @@ class Transaction(GroupWriter):
             self.delete(twin, ids)
         numbers = self._numbers(lane, ids)
         self._log_deletions(lane.name, list(numbers))
+        self._tally(lane).removed += len(numbers)
         self._remove(self.lane(lane.name), list(numbers.values()))
         return len(numbers)
 

@@ -841,3 +841,18 @@ def test_the_digest_knows_no_order(tmp_path):
         found.append(digest_of(store))
         store.close()
     assert len(set(found)) == 1
+
+
+def test_a_primary_that_keeps_its_past_is_followed_all_the_same(primary, replica):
+    """The dead that it keeps do not come along, through deletions, changes in place and compactions."""
+    with primary.write() as transaction:
+        transaction.keep_history(7)
+    for turn in range(6):
+        put(primary, "main", store_worlds.records(range(turn, 40, 3), spans=turn % 3, version=turn), seed=turn)
+        delete(primary, "main", [f"r{name}" for name in range(turn, 60, 7)])
+        with primary.write() as transaction:
+            transaction.set_fields(transaction.lane("main"), {f"r{name}": {"turn": turn} for name in range(20)})
+        if turn % 2:
+            primary.compact("main", sparse=0.01)
+        replica.step()
+        assert same(primary, replica)

@@ -58,7 +58,7 @@ def test_a_cursor_of_something_else_is_refused():
     """Of another commit, of another question, of no page at all."""
     candidates = [Scored(0, 0.5, "a", 0), Scored(1, 0.4, "b", 0)]
     cursor = page_of(candidates, k=1, binding="q", sequence=1).cursor
-    with pytest.raises(InputError, match="commit 1, and the collection is at 2"):
+    with pytest.raises(InputError, match="commit 1, and the collection last changed in 2"):
         page_of(candidates, k=1, binding="q", sequence=2, after=cursor)
     with pytest.raises(InputError, match="another question"):
         page_of(candidates, k=1, binding="other", sequence=1, after=cursor)

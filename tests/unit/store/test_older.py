@@ -112,3 +112,16 @@ def test_a_damaged_row_of_an_older_database_is_refused(tmp_path: Path, statement
     connection.close()
     with pytest.raises(CorruptStoreError, match=r"vicinal\.sqlite"):
         Store.open(folder)
+
+
+def test_nothing_before_the_upgrade_can_be_told(folder: Path) -> None:
+    """An older format does not say when something died or changed: the window begins with the present one."""
+    store = Store.open(folder)
+    with store.snapshot() as snapshot:
+        before = snapshot.sequence
+        assert snapshot.first_told(snapshot.lane("main")) == before
+    put(store, records([1000]), 9)
+    with store.snapshot() as snapshot:
+        assert snapshot.first_told(snapshot.lane("main")) == before
+        assert snapshot.sequence == before + 1
+    store.close()

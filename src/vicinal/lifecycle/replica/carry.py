@@ -50,6 +50,8 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
         The two do not add up afterwards: the replica did not stand at ``since``. The transaction must not commit.
     """
     carried = Carried()
+    for alias in transaction.aliases():  # what it stands for may be dropped, and a collection may take its name
+        transaction.drop_alias(alias)
     _carry_deletions(origin, transaction, since, carried)
     for name in set(transaction.collection_names()) - set(origin.collection_names()):
         raise disagreement(name)
@@ -70,6 +72,8 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
             if progress is not None:
                 progress(carried.records, total)
         _require_same(lane, transaction.lane(lane.name))
+    for alias, target_name in origin.aliases().items():
+        transaction.put_alias(alias, target_name)
     return carried
 
 

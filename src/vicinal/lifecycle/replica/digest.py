@@ -21,7 +21,7 @@ RECORDS_AT_ONCE = 2000
 def digest(snapshot: Snapshot) -> str:
     """Return the digest of a database as of one commit: equal when two hold the same, in any order.
 
-    It is the sum, modulo 2^256, of the BLAKE2b-256 of each collection (with the recall that it keeps), record (text,
+    It is the sum, modulo 2^256, of the BLAKE2b-256 of each alias, collection (with the recall that it keeps), record (text,
     source, fields, spans, ledger and vectors), canary and projection. Numbers of rows, records and commits, and derived files, are not in it.
 
     Parameters
@@ -38,7 +38,7 @@ def digest(snapshot: Snapshot) -> str:
     -----
     Cost: one pass over records and vectors, some 20,000 records a second on one core. Memory: 2,000 records.
     """
-    total = 0
+    total = sum(_number(b"alias", _packed(list(pair))) for pair in snapshot.aliases().items())
     for name in snapshot.collection_names():
         lane = snapshot.lane(name)
         head = _packed([name, lane.model, lane.space.canonical(), lane.chunker])

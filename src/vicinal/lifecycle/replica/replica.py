@@ -195,6 +195,8 @@ class Replica:
         with self._source.snapshot() as origin:
             state = self._state()
             with self._changing(state) as transaction:
+                for alias in transaction.aliases():
+                    transaction.drop_alias(alias)
                 for name in transaction.collection_names():
                     transaction.drop_collection(name)
                 carried = carry(origin, transaction, since=0, progress=progress)
