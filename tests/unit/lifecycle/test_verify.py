@@ -227,6 +227,7 @@ def _words(notes: vicinal.Collection) -> LexicalIndex:
         return derived_of(notes._store, lane).words(snapshot, lane, notes._store.view(snapshot, lane))
 
 
+@pytest.mark.slow
 def test_an_index_of_another_state_is_found_and_built_anew(tmp_path: Path) -> None:
     """An index of vectors whose codes were swapped no longer finds what is stored."""
     from vicinal.index import FunnelIndex  # noqa: PLC0415 - for one test
