@@ -166,7 +166,8 @@ def _show_gate(gate: Mapping[str, Any]) -> None:
     for check in gate["checks"]:
         sign = "[green]✓[/]" if check["passed"] else "[red]✗[/]"
         console.print(f"{sign} {check['name']}: {escape(harmless(check['detail']))}", highlight=False, soft_wrap=True)
-    console.print(f"  [dim]{interval(gate['low'], gate['gain'], gate['high'], -gate['delta'])}[/]", highlight=False)
+    if gate["queries"]:
+        console.print(f"  [dim]{interval(gate['low'], gate['gain'], gate['high'], -gate['delta'])}[/]", highlight=False)
     verdict = "[bold green]the gate lets it pass[/]" if gate["passed"] else "[bold red]the gate stops it[/]"
     console.print(verdict)
 

@@ -1,6 +1,11 @@
 """A collection carried to another model, dimension or chunker while it is read and written.
 
-``Collection.migrate`` gives a ``Migration``; see docs/how-to/migrate.md.
+Step: 9 of 11, where lifecycle, search and evaluate meet.
+Takes: a collection, and what is to change.
+Gives: a ``Migration``: its plan, its stages, what was compared and measured, and the way back.
+Never: cuts over past its gate without a reason that is kept, or at all where a record is missing.
+
+``Collection.migrate`` gives one; see docs/how-to/migrate.md.
 """
 
 from __future__ import annotations

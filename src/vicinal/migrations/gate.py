@@ -47,12 +47,12 @@ class Gate:
     metric: str
     mode: str
     queries: int
-    former: float
-    new: float
-    gain: float
-    low: float
-    high: float
     delta: float
+    former: float = 0.0
+    new: float = 0.0
+    gain: float = 0.0
+    low: float = 0.0
+    high: float = 0.0
 
     @property
     def passed(self) -> bool:
@@ -76,7 +76,7 @@ def gate(  # noqa: PLR0913 - both sides, and what they are measured on
     former: Trials,
     new: Trials,
     encoder: Encoder,
-    judged: Judged,
+    judged: Judged | None,
     *,
     metric: str,
     mode: Mode | None,
@@ -92,8 +92,8 @@ def gate(  # noqa: PLR0913 - both sides, and what they are measured on
         The collection, and the lane beside it.
     encoder : Encoder
         The new one, uncached.
-    judged : Judged
-        Questions with answers: a person's, or made of the records.
+    judged : Judged or None
+        Questions with answers: a person's, or made of the records; None where there are none, and then it does not pass.
     metric : str
         Such as ``ndcg@10``.
     mode : {"dense", "lexical", "hybrid"}, optional
@@ -106,8 +106,12 @@ def gate(  # noqa: PLR0913 - both sides, and what they are measured on
         Called with (questions asked, questions), twice, and with (records compared, records).
     """
     store, name = former._store, former.name  # noqa: SLF001 - of the facade
-    found = _gain(former, new, judged, metric=metric, mode=mode, seed=seed, progress=progress)
-    before, after, pair = found
+    others = (*_records(store, name, progress), _canary(store, name, encoder), _recall(store, new))
+    if judged is None:
+        told = "no questions can be made of the records; give judged ones"
+        quality = Check(name="quality", passed=False, detail=told, forcible=True)
+        return Gate(checks=(*others, quality), judged="", metric=metric, mode=mode or "hybrid", queries=0, delta=delta)
+    before, after, pair = _gain(former, new, judged, metric=metric, mode=mode, seed=seed, progress=progress)
     passed = pair.low > -delta
     told = f"{metric} {before:.4f} to {after:.4f}: {pair.gain:+.4f}, {pair.low:+.4f} to {pair.high:+.4f} at 95 %"
     quality = Check(
@@ -117,7 +121,7 @@ def gate(  # noqa: PLR0913 - both sides, and what they are measured on
         forcible=True,
     )
     return Gate(
-        checks=(*_records(store, name, progress), _canary(store, name, encoder), _recall(store, new), quality),
+        checks=(*others, quality),
         judged=judged.name,
         metric=metric,
         mode=mode or "hybrid",

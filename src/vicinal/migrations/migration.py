@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ KNOWN_QUERIES = 200
 KINDS = ("sentence", "title", "heading", "keywords")
 """What questions are made of, where none are given."""
 SHADOW_QUERIES = 200
+BEGINNING_CHARS = 100
+"""Of a record, what is asked where nothing better can be made of it."""
 Told = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
 
@@ -253,13 +256,7 @@ class Migration:
         state = self._required_state("copy", "ready", "back")
         new = self._beside()
         settle(self._store, self._name, progress=progress)
-        asked = (
-            self._known(samples, seed)
-            if judged is None
-            else judged
-            if isinstance(judged, Judged)
-            else read_judged(judged)
-        )
+        asked = self._known(samples, seed) if judged is None else _read(judged)
         found = gate(
             self.collection,
             new,
@@ -379,8 +376,9 @@ class Migration:
         if filled.stopped or filled.failed:
             return self._required_status()
         settle(self._store, self._name, progress=lambda done, total: told("indexing", done, total))
-        self.compare(queries, progress=lambda done, total: told("comparing", done, total))
-        found = self.gate(judged, progress=lambda done, total: told("measuring", done, total))
+        asked = None if judged is None else _read(judged)
+        self.compare(asked if queries is None else queries, progress=lambda done, total: told("comparing", done, total))
+        found = self.gate(asked, progress=lambda done, total: told("measuring", done, total))
         may = found.passed or (reason.strip() and found.forcible)
         if may and confirm(self._required_status()):
             self.cutover(reason=reason)
@@ -388,28 +386,22 @@ class Migration:
                 self.retire()
         return self._required_status()
 
-    def _known(self, samples: int, seed: int) -> Judged:
-        """Return questions made of the collection's own records, of the first kind that they have.
-
-        Raises
-        ------
-        InputError
-            They have none.
-        """
+    def _known(self, samples: int, seed: int) -> Judged | None:
+        """Return questions made of the collection's own records, of the first kind that they have; None for none."""
         for kind in KINDS:
             with suppress(InputError):
                 return self.collection.known_queries(samples, seed=seed, kind=kind)
-        raise InputError(
-            f"No questions can be made of the records of {self._name!r}: they have no sentence, title or words of their "
-            "own to ask by. Give judged questions, or a file of questions.",
-            where="queries",
-        )
+        return None
 
     def _texts(self, queries: Sequence[str] | Judged | str | Path | None, samples: int, seed: int) -> list[str]:
         """Return the questions of shadow reads."""
         if queries is None:
-            return list(self._known(samples, seed).queries.values())
-        if isinstance(queries, Judged):
+            made = self._known(samples, seed)
+            if made is not None:
+                return list(made.queries.values())
+            beginnings = (document.text[:BEGINNING_CHARS] for document in self.collection._documents())  # noqa: SLF001 - of the facade
+            texts = list(islice(beginnings, samples))
+        elif isinstance(queries, Judged):
             texts = list(queries.queries.values())
         elif isinstance(queries, str | Path):
             texts = list(read_queries(queries).values())
@@ -461,6 +453,10 @@ class Migration:
                 f"The migration of {self._name!r} was begun already; its plan is in its status.", where=self._name
             )
         return self._target
+
+
+def _read(judged: Asked) -> Judged:
+    return judged if isinstance(judged, Judged) else read_judged(judged)
 
 
 def _is_derived(target: Target, former: Space) -> bool:

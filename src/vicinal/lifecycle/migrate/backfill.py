@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vicinal.encode import apply, cut_vectors, uncached
+from vicinal.encode import apply, cut_vectors, uncached, usage_of
 from vicinal.errors import EncodeError, InputError, MigrationError, VicinalError
 from vicinal.lifecycle.forms import Making, form_of
 from vicinal.lifecycle.ingest import digest_of_text
@@ -178,7 +178,11 @@ def _fill_part(store: Store, name: str, ids: Sequence[str], makers: Makers, fail
         ready = _derived(snapshot, lane, twin, stored, entries)
     if ready is None:
         making = makers(twin)
-        ready = _made(stored, entries, replace(making, encoder=uncached(making.encoder)), failed)
+        if (
+            usage_of(making.encoder) is None
+        ):  # what is paid for is asked once; else the cache would only be filled with all
+            making = replace(making, encoder=uncached(making.encoder))
+        ready = _made(stored, entries, making, failed)
     with store.write() as transaction:
         state = state_of(transaction, name)
         if state is not None and (state.paused or state.stage not in {"copy", "ready", "soak", "back"}):
