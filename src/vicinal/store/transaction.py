@@ -153,9 +153,11 @@ class Transaction(GroupWriter):
         self._log_deletions(SWAPPED, [name])
 
     def _settings_to_swap(self, lane: Lane) -> dict[str, str]:
-        """Return the settings of a collection that stay with its name; what is noted of a lane's past stays with the lane."""
+        """Return the settings of a collection that stay with its name; a lane's past, and the bridge to it, stay with the lane."""
         every = self.settings_of(lane.collection)
-        return {name: value for name, value in every.items() if not name.startswith(f"lane {lane.number} ")}
+        return {
+            name: value for name, value in every.items() if not name.startswith((f"lane {lane.number} ", "bridge "))
+        }
 
     def _rename(self, lane: Lane, name: str) -> None:
         values = (lane.collection, name, lane.model)
