@@ -26,7 +26,9 @@ from vicinal.errors import (
     VicinalError,
 )
 from vicinal.lifecycle import canary, equivalence, history, projection_of
+from vicinal.lifecycle.bridge.cascade import Cascade, cascade_of
 from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
+from vicinal.lifecycle.migrate.state import BRIDGED, state_of
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
 from vicinal.search.background import Background
@@ -57,6 +59,7 @@ class Stand:
         self.rerankers: dict[str, Reranker] = {}
         self.background: tuple[int, int, int, Background] | None = None
         self.failed_at: float | None = None
+        self.crossing: tuple[int, str, Cascade | None] | None = None
 
     @property
     def chunker(self) -> Chunker | None:
@@ -112,6 +115,7 @@ class Opened:
         self._runtime = runtime
         self._is_proven = proven
         self._is_pinned = False
+        self._crosses = True
         self._guard = threading.RLock()
         self._answers: Answers[Hits] | None = None
         with store.snapshot() as snapshot:
@@ -177,6 +181,12 @@ class Opened:
         pinned = copy.copy(self)
         pinned._is_pinned = True  # noqa: SLF001 - of this class
         return pinned
+
+    def _uncrossed(self) -> Self:
+        """Return a copy that answers by its own lane, also where a bridge answers for others."""
+        plain = copy.copy(self)
+        plain._crosses = False  # noqa: SLF001 - of this class
+        return plain
 
     def _moved_from(self, pinned: Opened) -> bool:
         """Follow the name, and return whether it leads elsewhere than it did for a copy."""
@@ -264,6 +274,24 @@ class Opened:
         """Return what makes documents ready for a lane, also for one beside, or raise what stands against it."""
         stand = self._stand_of(lane)
         return Making(self._encoder_of(stand), stand.chunker)
+
+    def _crossing(self) -> Cascade | None:
+        """Return what answers in the new space while a migration with a bridge fills it; None where the lane itself does."""
+        if not self._crosses:
+            return None
+        with self._store.snapshot() as snapshot:
+            lane = snapshot.lane(self._named)
+            twin = snapshot.twin(lane)
+            state = None if twin is None else state_of(snapshot, lane.name)
+        if twin is None or state is None or not state.bridge or state.stage not in BRIDGED:
+            return None
+        stand = self._stand
+        if lane.number != stand.lane.number:
+            return None  # it was cut over meanwhile: what is asked then says so
+        if stand.crossing is None or stand.crossing[:2] != (twin.number, state.bridge):
+            encoder = self._encoder_of(self._stand_of(twin))
+            stand.crossing = (twin.number, state.bridge, cascade_of(self._store, lane.name, encoder))
+        return stand.crossing[2]
 
     def _load(self, stand: Stand) -> Encoder:
         """Return the encoder of the model's name, in the settings and the projection of a lane's space."""

@@ -97,6 +97,13 @@ def start(
     rate: RateOption = None,
     share: ShareOption = None,
     force: ForceOption = None,
+    bridge: Annotated[
+        bool,
+        typer.Option(
+            "--bridge",
+            help="Answer in the new space at once, where a rehearsal on questions says that it is better than the old answers.",
+        ),
+    ] = False,
     yes: YesOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Measure and show the plan, and write nothing.")] = False,
     db: DatabaseOption = None,
@@ -129,6 +136,8 @@ def start(
             if dry_run:
                 return
             _agree_to_pay(plan, yes=yes, as_json=as_json)
+            if bridge:
+                _begin_bridged(chosen, migration, to, judged)
         else:
             _require_same(known, to, dim=dim, chunker=chunker)
             migration = going
@@ -180,6 +189,20 @@ def resume(
         going = _going(chosen)
         going.resume(rate=rate, share=share)
         _run(going, judged, log=log, force=force, yes=yes, as_json=as_json)
+
+
+@app.command("bridge")
+def bridge_over(
+    collection: CollectionArgument = None,
+    off: Annotated[bool, typer.Option("--off", help="Let the old vectors answer again.")] = False,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer in the new space from now on, before all is filled in; see vicinal bridge for what it is worth."""
+    with opened_collection(db, collection, read_only=False) as chosen:
+        going = _going(chosen)
+        said = going.unbridge() if off else _bridged(going)
+    _show(said, as_json=as_json)
 
 
 @app.command()
@@ -256,6 +279,27 @@ def seconds(told: str) -> float:
     if not 0 <= found < float("inf"):
         raise InputError(f"{told!r} is no duration; write 7d, 12h, 30m, 90s or 0.", got=told, where="soak")
     return found
+
+
+def _begin_bridged(chosen: Collection, migration: Migration, to: str | None, judged: Judged | None) -> None:
+    """Begin, and let a bridge answer where it is worth it."""
+    if to is None:
+        raise InputError("--bridge leads to another model: name it by --to.", where="bridge")
+    with progress_bar() as bar:
+        task = bar.add_task("rehearsing the bridge", total=None)
+        found = chosen.bridge(
+            to, judged=judged, progress=lambda done, total: bar.update(task, completed=done, total=total)
+        )
+    errors.print(f"bridge: {found.decision}. {found.reason}", markup=False, highlight=False)
+    if found.act:
+        migration.begin()
+        _bridged(migration)
+
+
+def _bridged(migration: Migration) -> MigrationStatus:
+    with progress_bar() as bar:
+        task = bar.add_task("fitting the bridge", total=None)
+        return migration.bridge(progress=lambda done, total: bar.update(task, completed=done, total=total))
 
 
 def _planned(migration: Migration) -> Plan:

@@ -126,6 +126,8 @@ def show_status(status: MigrationStatus, *, worst: int = 3) -> None:
     console.print(_facts(status))
     for one, why in list(status.failed.items())[:SHOWN]:
         console.print(f"  [red]{escape(harmless(one))}[/]: {escape(harmless(why))}", highlight=False)
+    if status.bridged:
+        console.print("answers: in the new space, by a bridge", highlight=False)
     if status.shadow is not None:
         _show_shadow(status.shadow, worst)
     if status.gate is not None:

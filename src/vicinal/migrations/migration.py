@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from vicinal._arrays import texts_list, whole_number
 from vicinal.errors import InputError, MigrationError, RangeError
 from vicinal.evaluate.judgements import Judged, read_judged, read_queries
 from vicinal.lifecycle import migrate as stages
+from vicinal.lifecycle.bridge.keeping import keep
+from vicinal.lifecycle.bridge.pairs import SAMPLE, fit_pairs
 from vicinal.lifecycle.forms import Making, offer
 from vicinal.lifecycle.reads import reads_of
 from vicinal.migrations.gate import METRIC, Gate, gate, settle
@@ -22,7 +24,7 @@ from vicinal.migrations.shadow import Shadow, shadow_reads
 from vicinal.migrations.status import MigrationStatus, status_of
 from vicinal.search.hybrid import Mode
 from vicinal.space import Encoder, Space
-from vicinal.store import Lane, beside
+from vicinal.store import Lane, Transaction, beside
 from vicinal.trials import Asked, Trials
 from vicinal.types import Progress
 
@@ -179,6 +181,59 @@ class Migration:
         wanted = stages.most_read(self._store, self._name)
         return stages.fill(self._store, self._name, self._making_of, wanted=wanted, progress=progress, stop=stop)
 
+    def bridge(self, *, samples: int = SAMPLE, seed: int = 0, progress: Progress | None = None) -> MigrationStatus:
+        """Answer questions in the new space from now on, before its lane is filled; ``unbridge`` ends it, and so does the cutover.
+
+        The old index fetches what lies near a question carried over by a bridge, the new model ranks it, and what the new
+        lane lacked of it is encoded and kept there: questions fill it where they are asked. Every answer is wholly in the
+        new space. A text asked by ``search`` and ``ask`` goes this way; vectors, several queries, pages and words alone are
+        answered by the old lane.
+
+        Parameters
+        ----------
+        samples : int, 2 <= samples
+            Chunks that the bridge is fitted on. Those that the new lane lacks are encoded for it.
+        seed : int, 0 <= seed
+            Which.
+        progress : callable, optional
+            Called with (chunks encoded, chunks to encode).
+
+        Raises
+        ------
+        MigrationError
+            It is cut over already, or over.
+        RangeError
+            The collection has fewer than two chunks with a text.
+
+        Notes
+        -----
+        Whether it is worth it ``Collection.bridge`` tells before.
+        """
+        self._required_state(*stages.BRIDGED)
+        samples = whole_number(samples, "samples", low=2, high=1_000_000)
+        new = self._beside()
+        fitted = fit_pairs(
+            self._store, self._name, encoder=new.encoder, new=new.name, sample=samples, seed=seed, progress=progress
+        )
+        with self._store.write() as transaction:
+            lane = transaction.lane(self._name)
+            twin = transaction.twin(lane)
+            if twin is None:
+                raise MigrationError(f"Nothing stands beside {self._name!r}: the migration is over.", where=self._name)
+            keep(transaction, twin, lane, fitted)
+            self._mark_bridge(transaction, fitted.digest)
+        return self._required_status()
+
+    def unbridge(self) -> MigrationStatus:
+        """Answer questions by the old lane again, until the cutover; what questions brought to the new one stays there."""
+        with self._store.write() as transaction:
+            self._mark_bridge(transaction, "")
+        return self._required_status()
+
+    def _mark_bridge(self, transaction: Transaction, digest: str) -> None:
+        state = stages.require_state(stages.state_of(transaction, self._name), self._name, *stages.BRIDGED)
+        stages.put_state(transaction, self._name, replace(state, bridge=digest))
+
     def compare(
         self,
         queries: Sequence[str] | Judged | str | Path | None = None,
@@ -208,7 +263,8 @@ class Migration:
         """
         samples = whole_number(samples, "samples", low=1, high=10_000)
         texts = self._texts(queries, samples, seed)
-        found = shadow_reads(self.collection, self._beside(), texts, k=k, mode=mode, progress=progress)
+        plain = self.collection._uncrossed()  # noqa: SLF001 - of the facade
+        found = shadow_reads(plain, self._beside(), texts, k=k, mode=mode, progress=progress)
         stages.mark(self._store, self._name, shadow=asdict(found))
         return found
 
@@ -258,7 +314,7 @@ class Migration:
         settle(self._store, self._name, progress=progress)
         asked = self._known(samples, seed) if judged is None else _read(judged)
         found = gate(
-            self.collection,
+            self.collection._uncrossed(),  # noqa: SLF001 - of the facade
             new,
             encode.uncached(new.encoder),
             asked,

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal.lifecycle.migrate import MigrationState
+from vicinal.lifecycle.migrate import BRIDGED, MigrationState
 from vicinal.lifecycle.reads import saved
 from vicinal.store import Snapshot
 
@@ -25,7 +25,8 @@ class MigrationStatus:
     both lanes; ``read_share`` is the share of the known reads that these had, None where none are known.
     ``left_s`` is what the backfill will still take, ``fast_s`` to ``slow_s`` where it goes on as the fastest or slowest
     tenth of the last parts. ``failed`` maps ids to what was wrong. ``soak_left_s`` is how long it can surely be rolled
-    back. ``reason`` says why the gate was passed by. ``next`` is what to do. Times in ``history`` are seconds since 1970.
+    back. ``reason`` says why the gate was passed by, ``bridged`` whether questions are answered in the new space
+    already. ``next`` is what to do. Times in ``history`` are seconds since 1970.
     """
 
     collection: str
@@ -48,6 +49,7 @@ class MigrationStatus:
     shadow: Mapping[str, Any] | None
     gate: Mapping[str, Any] | None
     reason: str
+    bridged: bool
     blocked_ms: float | None
     soak_left_s: float | None
     history: tuple[tuple[str, float], ...]
@@ -85,6 +87,7 @@ def status_of(snapshot: Snapshot, name: str, state: MigrationState) -> Migration
         shadow=state.shadow,
         gate=state.gate,
         reason=state.reason,
+        bridged=bool(state.bridge) and state.stage in BRIDGED,
         blocked_ms=state.blocked_ms,
         soak_left_s=None if state.stage != "soak" or since is None else max(0.0, since + state.soak_s - time.time()),
         history=state.history,

@@ -23,6 +23,8 @@ retired  the new one is alone
 aborted  the old one is alone
 """
 OVER = ("retired", "aborted")
+BRIDGED = ("copy", "ready")
+"""The stages in which a bridge may answer: the name leads to the old lane, and the new one is on its way."""
 KEPT_RATES = 64
 """Parts whose speed is remembered."""
 MOST_FAILED = 100
@@ -34,7 +36,8 @@ class MigrationState:
     """Where a migration stands. ``space``, ``model`` and ``chunker`` are the new lane's, ``former`` what the old one has.
 
     ``rates`` are records a second of the last parts that were filled; ``failed`` pairs ids with what was wrong; ``gate``
-    and ``shadow`` hold what was measured; ``reason`` says why the gate was passed by. Times are seconds since 1970.
+    and ``shadow`` hold what was measured; ``reason`` says why the gate was passed by. ``bridge`` is the digest of the bridge by
+    which questions are answered in the new space before its lane is filled, ``""`` where they are answered by the old one. Times are seconds since 1970.
     """
 
     stage: str
@@ -53,6 +56,7 @@ class MigrationState:
     shadow: Mapping[str, Any] | None = None
     gate: Mapping[str, Any] | None = None
     reason: str = ""
+    bridge: str = ""
     blocked_ms: float | None = None
     history: tuple[tuple[str, float], ...] = field(default_factory=tuple)
 

@@ -149,6 +149,10 @@ class Past(Snapshot):
         now = super().lane(name)
         return self.state.lane if now.number == self.state.lane.number else now
 
+    def twin(self, lane: Lane) -> Lane | None:  # noqa: ARG002 - of a snapshot
+        """Return none: what stands beside the collection now did not then."""
+        return None
+
     def last_change(self, lane: Lane) -> int:
         """Return the commit itself: nothing of then changes any more."""
         return self.sequence if lane.number == self.state.lane.number else super().last_change(lane)

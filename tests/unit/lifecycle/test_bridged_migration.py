@@ -1,0 +1,122 @@
+"""A migration whose questions are answered in the new space before it is filled: wholly there, and never once it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import vicinal
+from migration_worlds import Hashed, records, vector_of
+from vicinal.errors import MigrationError
+from vicinal.lifecycle import migrate as stages
+from vicinal.types import Hits
+
+ONE, TWO = Hashed("one"), Hashed("two")
+COUNT = 60
+
+
+@pytest.fixture
+def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[vicinal.Collection]:
+    """A collection in the space one, in a database in which nothing runs by itself."""
+    monkeypatch.setenv("VICINAL_MAINTENANCE", "0")
+    with vicinal.open(tmp_path / "db") as db:
+        collection = db.collection("notes", model=ONE)
+        collection.add(records(range(COUNT)))
+        yield collection
+
+
+def bridged(notes: vicinal.Collection) -> vicinal.migrations.Migration:
+    """Begin a migration to the space two, and let a bridge answer."""
+    migration = notes.migrate(TWO)
+    migration.begin()
+    assert migration.bridge(samples=20).bridged
+    return migration
+
+
+def require_in(name: str, hits: Hits, question: str) -> None:
+    """Every score is the cosine of the question with the text as the encoder of that name gives them."""
+    encoder = {"one": ONE, "two": TWO}[name]
+    assert hits.space == encoder.space.id
+    for hit in hits:
+        assert hit.score == pytest.approx(float(vector_of(name, question) @ vector_of(name, hit.text)), abs=1e-5)
+
+
+def test_questions_are_answered_in_the_new_space_and_fill_it(notes: vicinal.Collection) -> None:
+    """Before anything is filled in: scores of the new model alone, and what a question fetched stands beside from then on."""
+    migration = bridged(notes)
+    before = migration.status()
+    hits = notes.search("question 7", mode="dense", k=5)
+    require_in("two", hits, "question 7")
+    assert len(hits) == 5
+    after = migration.status()
+    assert before is not None
+    assert after is not None
+    assert after.done > before.done
+    best = max(
+        float(vector_of("two", "question 7") @ vector_of("two", one.text)) for one in map(notes.get, notes.ids())
+    )
+    assert hits[0].score == pytest.approx(best, abs=1e-5), "sixty records are all fetched"
+
+
+def test_what_the_bridge_does_not_carry_is_answered_by_the_old_lane(notes: vicinal.Collection) -> None:
+    """Vectors, several queries, pages, words alone: in the old space, as before; after ``unbridge`` everything."""
+    migration = bridged(notes)
+    require_in("one", notes.search(ONE.encode_queries(["question 7"])), "question 7")
+    assert notes.search("record", mode="lexical").space == ONE.space.id
+    assert notes.search(["question 7", "question 8"], mode="dense").space == ONE.space.id
+    assert next(iter(notes.pages("question 7", mode="dense"))).space == ONE.space.id
+    assert not migration.unbridge().bridged
+    require_in("one", notes.search("question 7", mode="dense"), "question 7")
+
+
+def test_what_is_deleted_or_written_meanwhile_is_true_at_once(notes: vicinal.Collection) -> None:
+    """A deleted record is in no answer and is not brought back; a new text is answered by its new vector."""
+    migration = bridged(notes)
+    first = notes.search("question 7", mode="dense", k=5)
+    notes.delete([first[0].id])
+    notes.upsert([{"id": first[1].id, "text": "wholly another text"}])
+    again = notes.search("question 7", mode="dense", k=COUNT)
+    require_in("two", again, "question 7")
+    assert first[0].id not in {hit.id for hit in again}
+    assert {hit.text for hit in again if hit.id == first[1].id} == {"wholly another text"}
+    assert not migration.backfill().failed
+    status = migration.status()
+    assert status is not None
+    assert status.done == status.records == COUNT - 1
+
+
+def test_shadow_reads_compare_the_old_lane_and_not_the_bridge(notes: vicinal.Collection) -> None:
+    """Two spaces drawn by chance agree by chance; a comparison of the new lane with itself would agree wholly."""
+    migration = bridged(notes)
+    migration.backfill()
+    found = migration.compare(["question 1", "question 2", "question 3", "question 4"], k=5, mode="dense")
+    assert found.overlap < 0.9
+
+
+def test_the_cutover_ends_it_and_a_rollback_does_not_begin_it_again(notes: vicinal.Collection) -> None:
+    """From the cutover on the lane itself answers in the new space, from the rollback on the old one in its own."""
+    migration = bridged(notes)
+    migration.backfill()
+    stages.mark(migration._store, "notes", "ready", gate={"passed": True, "forcible": True})
+    migration.cutover()
+    after = migration.status()
+    assert after is not None
+    assert not after.bridged
+    require_in("two", notes.search("question 7", mode="dense"), "question 7")
+    with pytest.raises(MigrationError):
+        migration.bridge()
+    migration.rollback()
+    require_in("one", notes.search("question 7", mode="dense"), "question 7")
+
+
+def test_a_database_for_reading_answers_too(notes: vicinal.Collection, tmp_path: Path) -> None:
+    """Nothing can be kept there, and the answer is the same."""
+    bridged(notes)
+    with vicinal.open(tmp_path / "db", read_only=True) as db:
+        collection = db.collection("notes", model=TWO)
+        hits = collection.search("question 7", mode="dense", k=3)
+        require_in("two", hits, "question 7")
+    assert np.isfinite([hit.score for hit in hits]).all()
