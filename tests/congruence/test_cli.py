@@ -211,7 +211,7 @@ def test_a_run_with_holes_says_so(place: Path, run: Run) -> None:
     assert status == 1
     assert "5 new" in out
     assert "broken.jsonl" in out
-    assert "Not everything could be read" in out
+    assert "1 could not be read or encoded" in out
 
 
 def test_standard_input(place: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

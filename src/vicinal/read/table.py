@@ -293,7 +293,7 @@ def _field(value: Any) -> FieldValue:  # noqa: ANN401 - what JSON holds
         return None  # of a database: no field holds them
     if isinstance(value, float):
         return value if math.isfinite(value) else None
-    if isinstance(value, int) and not -MOST_WHOLE <= value < MOST_WHOLE:
+    if isinstance(value, int) and not -MOST_WHOLE < value < MOST_WHOLE:
         return str(value)
     plain: FieldValue = value
     return plain
