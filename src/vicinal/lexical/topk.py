@@ -7,6 +7,7 @@ whose best hits are all masked, or thousands of equal scores), the rows are gone
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -29,8 +30,8 @@ SMALL_HITS = 256
 STRETCH_ROWS = 16_384
 GROWTH = 4
 MARGIN = 4
-SPARE = 1.5
-"""More hits than the share of the mask says are asked for at first, since they come by chance."""
+SPARE = 2.0
+"""Hits come by chance: so many standard deviations more than the share of the mask says are asked for at first."""
 WORD = 64
 WORD_BITS = 6
 
@@ -61,7 +62,7 @@ def best(asked: Asked, k: int) -> Found:
     if not count or not asked.reading.count:
         return Found(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float32))
     share = min(1.0, count / asked.reading.count)
-    limit = min(MOST_HITS, int(k / share * (1 + (SPARE - 1) * (1 - share))) + MARGIN)
+    limit = min(MOST_HITS, int(k / share * (1 + SPARE * math.sqrt((1 - share) / k))) + MARGIN)
     if asked.mask is not None and count <= FEW_ROWS and count * ROW_COST < limit:
         return _of_few(asked, k, count)
     work = 0

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from vicinal import config, kernels
+from vicinal import config
 from vicinal.index import FunnelIndex
 from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.question import Question
 from vicinal.search import Candidate, nearest
 from vicinal.search.fuse import reciprocal_rank
-from vicinal.search.hybrid import POOL, Matched, fused, pool_of, weight_of
+from vicinal.search.hybrid import POOL, Matched, fused, names_code, pool_of, weight_of
 from vicinal.search.shape import Known, Scored
 from vicinal.space import Vectors
 from vicinal.store import Lane, LaneView, Snapshot, StoredChunk
@@ -105,7 +105,7 @@ class Asking:
         """Return the neighbours of each of several queries, which share the reading of the rows."""
         if self.index is None:
             return []
-        k = self._places(self.question.k) + (self.question.mode == "dense")
+        k = self._places(self.question.k, self.question.texts) + (self.question.mode == "dense")
         whole = self.index.search(vectors, k=k, mask=self.mask, recall=self.question.recall, threads=config.threads())
         return [
             replace(
@@ -174,18 +174,16 @@ class Asking:
         """Return what both sides found, fused; no more than the best k of it, and those as good as the last."""
         assert self.index is not None  # noqa: S101 - our own invariant: both are there
         assert self.words is not None  # noqa: S101 - the same
-        places = self._places(k)
+        places = self._places(k, [text])
         near = _Asked(self.index, self.question.recall, first).search(vector, k=places, mask=self.mask)
         worded = _Worded(self.words, text).search(None, k=places, mask=self.mask)
         dense, lexical = _candidates(near), _candidates(worded)
         fusion, weight = self.question.fusion, self.question.weight
-        further = self._near(vector, dense, lexical) if fusion == "convex" else []
         every = fused(
             dense,
             lexical,
             fusion=fusion,
             weight=weight_of(fusion, text) if weight is None else weight,
-            further=further,
             bounded=self.index.space.metric == "cosine",
             places=places,
         )
@@ -202,19 +200,11 @@ class Asking:
             exhausted=len(chosen) == len(every) and exhausted,
         )
 
-    def _near(self, vector: Vectors, dense: Sequence[Candidate], lexical: Sequence[Candidate]) -> list[Candidate]:
-        """Return how near the rows are that only words found, exactly."""
-        near = {one.row for one in dense}
-        rows = np.array([one.row for one in lexical if one.row not in near], dtype=np.int64)
-        if not len(rows):
-            return []
-        stored, metric = self.view.vectors_at(rows), self.stored.lane.space.metric
-        places, scores, _ = kernels.top_k(stored, np.asarray(vector), k=len(rows), metric=metric)  # type: ignore[arg-type]  # a space's metric is one of them
-        return list(map(Candidate, rows[places[0]].tolist(), scores[0].tolist()))
-
-    def _places(self, k: int) -> int:
+    def _places(self, k: int, texts: Sequence[str]) -> int:
         """How many places each side gives for the best k."""
-        return k if self.question.mode == "dense" else pool_of(self.question.fusion, k)
+        if self.question.mode == "dense":
+            return k
+        return pool_of(self.question.fusion, k, has_code=any(map(names_code, texts)))
 
 
 def _by_rank(each: Sequence[Ranking]) -> Ranking:

@@ -32,15 +32,6 @@ class LaneView:
     alive: Bits
     next_row: int
 
-    def vectors_at(self, rows: Rows) -> Floats:
-        """Return the stored vectors of some rows of its parts, copied: float32 (len(rows), D)."""
-        found = np.empty((len(rows), self.parts[0][1].shape[1]), dtype=np.float32)
-        for first_row, part in self.parts:
-            here = (rows >= first_row) & (rows < first_row + len(part))
-            if here.any():
-                found[here] = part[rows[here] - first_row]
-        return found
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerEntry:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from vicinal.search.dense import Candidate
-from vicinal.search.hybrid import CODE_WEIGHT, FUSIONS, WEIGHTS, convex, fused, names_code, weight_of
+from vicinal.search.hybrid import CODE_WEIGHT, FUSIONS, WEIGHTS, convex, fused, names_code, pool_of, weight_of
 
 
 def lists(dense: dict[int, float], lexical: dict[int, float]):
@@ -72,30 +72,10 @@ def test_every_row_once_and_no_worse_for_more(dense, lexical, weight):
                 assert score[row] >= score[other] - 1e-9
 
 
-@given(
-    st.lists(st.tuples(st.floats(-1, 1, width=32), st.floats(0, 9, width=32)), min_size=1, max_size=30),
-    st.integers(1, 8),
-    st.floats(0, 1),
-)
-def test_short_lists_give_the_best_of_long_ones(scores, k, weight):
-    """With the cosines of what only words found, k places of each side hold the best k of all rows.
-
-    Words behind the last place count as it does.
-    """
-    count = len(scores)
-    cosine, words = ([float(one[side]) for one in scores] for side in (0, 1))
-    near = sorted(range(count), key=lambda row: (-cosine[row], row))[:k]
-    worded = sorted((row for row in range(count) if words[row]), key=lambda row: (-words[row], row))[:k]
-    dense = [Candidate(row, cosine[row]) for row in near]
-    lexical = [Candidate(row, words[row]) for row in worded]
-    further = [Candidate(row, cosine[row]) for row in worded if row not in near]
-    found = fused(dense, lexical, fusion="convex", weight=weight, further=further, places=k)[:k]
-    best = max(words) or 1.0
-    least = words[worded[-1]] / best if len(worded) == k else 0.0
-    shares = [words[row] / best if row in worded else least for row in range(count)]
-    whole = sorted((weight * cosine[row] + (1 - weight) * shares[row] for row in range(count)), reverse=True)[:k]
-    assert [one.score for one in found] == pytest.approx(whole, abs=1e-9)
-    assert all(one.dense is None for one in found if one.row not in near), "what was not found there has no rank there"
+def test_a_question_with_a_code_has_more_places():
+    """What a side lacks counts as its last score, which is lower in a longer list."""
+    assert [pool_of("convex", 10), pool_of("convex", 10, has_code=True), pool_of("rrf", 10)] == [40, 100, 100]
+    assert [pool_of("convex", 70), pool_of("convex", 700, has_code=True), pool_of("dbsf", 700)] == [70, 700, 700]
 
 
 @pytest.mark.parametrize(
