@@ -18,7 +18,7 @@ import pytest
 import typer.main
 
 import vicinal
-from vicinal.cli import app, main
+from vicinal.cli import app
 from vicinal.cli.search import parse_where
 from vicinal.errors import InputError, NotFoundError
 
@@ -40,21 +40,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minilm: object) -> Pa
         (docs / name).write_text(text)
     monkeypatch.chdir(tmp_path)
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command in this process; return (exit status, standard output, standard error)."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
-        monkeypatch.setattr("warnings.showwarning", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
 
 
 def data(said: tuple[int, str, str]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ import pytest
 
 import vicinal
 from static_worlds import write_glove
-from vicinal.cli import main
 from vicinal.cli.migrate import seconds
 from vicinal.cli.migration_panel import duration, interval
 from vicinal.errors import InputError
@@ -37,21 +35,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     lines = [f"{one} {one} {one} {other}\t{one}-{other}" for one in WORDS for other in WORDS if one < other]
     (tmp_path / "judged.tsv").write_text("\n".join(["query\tdocument", *lines]))
     return tmp_path
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run a command in this process; return (exit status, standard output, standard error)."""
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
-        monkeypatch.setattr("warnings.showwarning", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return call
 
 
 def data(said: tuple[int, str, str], status: int = 0) -> dict[str, Any]:

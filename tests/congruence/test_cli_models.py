@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,22 +10,12 @@ import pytest
 import vicinal
 from model_worlds import write_model
 from provider_worlds import FakeOpenAI
-from vicinal.cli import main
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(parsed):
     """Run a command in this process; return (exit status, its JSON or text, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
-        monkeypatch.setattr("warnings.showwarning", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), json.loads(said.out) if "--json" in words else said.out, said.err
-
-    return call
+    return parsed
 
 
 @pytest.fixture

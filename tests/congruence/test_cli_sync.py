@@ -15,7 +15,6 @@ from typing import Any
 
 import pytest
 
-from vicinal.cli import main
 from vicinal.space import Encoder
 
 VICINAL = [sys.executable, "-m", "vicinal"]
@@ -35,17 +34,13 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, minilm: Encoder) -> P
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(run: Callable[..., tuple[int, str, str]]) -> Run:
     """Run a command in this process; return what it prints, and with a status of failure what it says of it."""
 
     def call(*words: str, status: int = 0) -> str:
-        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
-        monkeypatch.setattr("warnings.showwarning", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert int(ended.value.code or 0) == status, said.out + said.err
-        return said.out if said.out.strip() else " ".join(said.err.split())
+        found, out, err = run(*words)
+        assert found == status, out + err
+        return out if out.strip() else " ".join(err.split())
 
     return call
 

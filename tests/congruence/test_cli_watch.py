@@ -14,7 +14,7 @@ import pytest
 
 import vicinal
 from provider_worlds import FakeOpenAI
-from vicinal.cli import canary, main
+from vicinal.cli import canary
 from vicinal.errors import RemoteError
 from vicinal.lifecycle.drift import power
 
@@ -22,18 +22,9 @@ WORDS = ("bank account card loan", "bread oven pan sauce", "flight gate passport
 
 
 @pytest.fixture
-def run(capsys, monkeypatch):
+def run(parsed):
     """Run a command in this process; return (exit status, its JSON or text, standard error)."""
-
-    def call(*words):
-        monkeypatch.setattr(sys, "argv", ["vicinal", *words])
-        monkeypatch.setattr("warnings.showwarning", None)
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        return int(ended.value.code or 0), json.loads(said.out) if "--json" in words else said.out, said.err
-
-    return call
+    return parsed
 
 
 @pytest.fixture

@@ -191,7 +191,6 @@ def asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) -> 
     return Asking(
         question=question,
         mask=mask,
-        view=view,
         index=None if question.mode == "lexical" else derived.index(snapshot, lane, view),
         words=None if question.mode == "dense" else derived.words(snapshot, lane, view),
         stored=Stored(snapshot, lane),

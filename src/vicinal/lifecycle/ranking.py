@@ -16,7 +16,7 @@ from vicinal.search.fuse import reciprocal_rank
 from vicinal.search.hybrid import POOL, Matched, fused, names_code, pool_of, weight_of
 from vicinal.search.shape import Known, Scored
 from vicinal.space import Vectors
-from vicinal.store import Lane, LaneView, Snapshot, StoredChunk
+from vicinal.store import Lane, Snapshot, StoredChunk
 from vicinal.types import Bits, Floats, Neighbors, Rank
 
 MOST_TIES = 250
@@ -96,7 +96,6 @@ class Asking:
 
     question: Question
     mask: Bits
-    view: LaneView
     index: FunnelIndex | None
     words: LexicalIndex | None
     stored: Stored

@@ -120,9 +120,9 @@ class Answer:
                 self.vectors[row] = line
                 row += 1
         added = np.stack(list(self.vectors.values()))
-        asked.view = replace(asked.view, parts=(*asked.view.parts, (self.new.next_row, added)), next_row=row)
+        parts = (*self.store.view(self.snapshot, self.new).parts, (self.new.next_row, added))
         assert asked.index is not None  # noqa: S101 - our own invariant: a question of vectors has one
-        asked.index = asked.index.extended(asked.view.parts, at_most=0)
+        asked.index = asked.index.extended(parts, at_most=0)
         mask = resized(asked.mask, row)
         fill(mask, self.new.next_row, len(added))
         asked.mask = mask
