@@ -7,6 +7,7 @@ Letters: Q queries, K places, M cells.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -25,6 +26,9 @@ CANDIDATES = (
     *(16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144, 8192),
     *(12_288, 16_384, 24_576, 32_768),
 )
+REACHES = (10, 100, 1000)
+"""Places of which it is known in how many cells they lie: a filter asks for the k nearest of its own rows, which lie as
+far away as the k / share nearest of all."""
 RESCORED = (1.0, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6)
 """Rows that reach the floats, in multiples of k."""
 SHARES = (0.75,)
@@ -72,7 +76,9 @@ class Calibration:
 
     ``gaps`` holds how far the score of the 4 k-th neighbour is below that of the k-th, at least, for nine of ten queries.
     ``fronts`` holds, for each number of places that was measured, the settings that no cheaper one beats, by rising
-    cost. ``queries`` is how many were asked: 0 says that nothing was measured and the settings are assumed.
+    cost. ``reaches`` holds, for numbers of places, how many cells hold each share of so many neighbours that is in
+    ``TARGETS``; empty where there are no cells, and in files of earlier versions. ``queries`` is how many were asked: 0
+    says that nothing was measured and the settings are assumed.
     """
 
     rows: int
@@ -80,6 +86,7 @@ class Calibration:
     queries: int
     fronts: Mapping[int, tuple[Setting, ...]]
     gaps: Mapping[int, float] = field(default_factory=dict)
+    reaches: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
 
     @classmethod
     def assumed(cls, rows: int, cells: int) -> Calibration:
@@ -99,6 +106,31 @@ class Calibration:
             return _grown(high, k / above, self.cells)
         return _between(low, high, math.log(k / below) / math.log(above / below), self.cells)
 
+    def filtered_probes(self, recall: float, k: int, share: float) -> int:
+        """Return the cells to be probed for k neighbours within a filter that lets this share of the rows through; 0: all.
+
+        A filter that knows nothing of the query lets through a sample of its k / share nearest rows, and the cells that
+        hold a part of them all hold as large a part of that sample. Where this was not measured, cells grow with the
+        square root of the places.
+        """
+        if not self.reaches:
+            return self.setting(recall, math.ceil(k / share)).probes
+        probes = self.setting(recall, k).probes
+        grown = math.ceil(probes * max(1.0, self._reach(recall, k / share) / self._reach(recall, k)))
+        return grown if grown < self.cells else 0
+
+    def _reach(self, recall: float, places: float) -> float:
+        """Return how many cells hold that part of so many neighbours, by the logarithms of what was measured."""
+        target = min(range(len(TARGETS)), key=lambda at: abs(TARGETS[at] - recall))
+        known = sorted((math.log(k), math.log(cells[target])) for k, cells in self.reaches.items())
+        asked = math.log(places)
+        if len(known) == 1 or asked <= known[0][0]:
+            return math.exp(known[0][1])
+        (low, before), (high, after) = next(
+            (pair for pair in itertools.pairwise(known) if asked <= pair[1][0]), (known[-2], known[-1])
+        )
+        return math.exp(before + (after - before) * (asked - low) / (high - low))
+
     def _chosen(self, recall: float, k: int) -> Setting:
         front = self.fronts[k]
         return next((one for one in front if one.low >= recall), front[-1])
@@ -112,6 +144,7 @@ class Calibration:
             "queries": self.queries,
             "fronts": fronts,
             "gaps": {str(k): gap for k, gap in self.gaps.items()},
+            "reaches": {str(k): list(cells) for k, cells in self.reaches.items()},
         }
 
     @classmethod
@@ -129,6 +162,7 @@ class Calibration:
                 queries=queries,
                 fronts=fronts,
                 gaps={int(k): float(gap) for k, gap in said["gaps"].items()},  # type: ignore[index]
+                reaches=_checked_reaches(said.get("reaches", {}), cells),  # type: ignore[attr-defined]
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
@@ -230,6 +264,16 @@ def _checked(said: Mapping[str, Any], cells: int) -> Setting:
     if one.probes > cells or one.candidates < 1 or one.rescored < 1 or not 0 <= one.recall <= 1:
         raise ValueError
     return one
+
+
+def _checked_reaches(said: Mapping[str, Any], cells: int) -> dict[int, tuple[int, ...]]:
+    """Return how far neighbours reach from plain data, for an index with so many cells."""
+    found = {_count(k): tuple(_count(one) for one in reach) for k, reach in said.items()}
+    if any(
+        not k or len(reach) != len(TARGETS) or not all(0 < one <= cells for one in reach) for k, reach in found.items()
+    ):
+        raise ValueError
+    return found
 
 
 def _grown(one: Setting, times: float, cells: int) -> Setting:

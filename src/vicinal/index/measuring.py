@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from dataclasses import field as default
 
 import numpy as np
@@ -20,6 +20,7 @@ from vicinal.index.calibration import (
     CANDIDATES,
     CROWDED_KS,
     KS,
+    REACHES,
     RESCORED,
     SHARES,
     TARGETS,
@@ -45,6 +46,10 @@ GAIN = 0.0003
 PRODUCTS = 2_000_000_000
 """Of components, that are made between two words of progress: about 50 ms."""
 BATCH = 32
+REACHING = 96
+"""Queries whose many neighbours are looked for."""
+WIDER = 4
+"""Times the neighbours, of candidates for them: found by codes, as a few that are missing lie in no other cells."""
 MARGINS = (0.7, 0.55, 0.42, 0.3)
 """Of the neighbours that may be missed, that are planned to be: the rest is for what the lower bound takes."""
 
@@ -141,18 +146,19 @@ def calibrated(  # noqa: PLR0913 - an index, and how to ask it
     living = rows if alive is None else min(rows, kernels.count_bits(alive))
     steps = _Steps(progress)
     asked = questions_of(parts, metric, alive, count=queries, k=max(KS), seed=seed, dim=funnel.dim, tick=steps.tick)
-    ranks = None if run is None else _cell_ranks(run, asked, coder, row_count_of(parts))
+    ranks = None if run is None else _cell_ranks(run, asked, coder)
     cells = 0 if run is None or run.centers is None else len(run.centers)
     fronts = {}
     for k in KS:
         few = asked.first(math.ceil(len(asked.sources) * math.sqrt(min(KS) / k)))  # more places tell more a query
         trial = _Trial(funnel, few, ranks, rows, cells, alive, k, threads, steps.tick)
         fronts[k] = trial.front()
+    reaches = {} if run is None else _reaches(funnel, run, coder, asked.first(REACHING), alive, threads, steps.tick)
     lengths = lengths_for(asked.vectors, metric)
     gaps = {k: np.sort(gaps_of(asked.scores, k, lengths)) for k in CROWDED_KS}
     usual = {k: float(gap[len(gap) // 10]) for k, gap in gaps.items() if len(gap) and np.isfinite(gap[len(gap) // 10])}
     steps.finish()
-    return Calibration(rows=living, cells=cells, queries=len(asked.sources), fronts=fronts, gaps=usual)
+    return Calibration(rows=living, cells=cells, queries=len(asked.sources), fronts=fronts, gaps=usual, reaches=reaches)
 
 
 @dataclass(slots=True)
@@ -174,14 +180,43 @@ class _Steps:
             self.progress(max(400, self.done), max(400, self.done))
 
 
-def _cell_ranks(run: kernels.Run, asked: Questions, coder: Coder, count: int) -> NDArray[np.int64]:
+def _reaches(
+    funnel: kernels.Funnel,
+    run: kernels.Run,
+    coder: Coder,
+    asked: Questions,
+    alive: Bits | None,
+    threads: int,
+    tick: Tick,
+) -> dict[int, tuple[int, ...]]:
+    """Return how many cells hold each share of ``TARGETS`` of the nearest, for the numbers of places in ``REACHES``."""
+    most = min(max(REACHES), run.count)
+    found = []
+    for start in range(0, len(asked.vectors), BATCH):
+        vectors, sources = asked.vectors[start : start + BATCH], asked.sources[start : start + BATCH]
+        rows, scores, _, _ = funnel.search(
+            vectors, k=most + 1, candidates=WIDER * most, rescored=2 * most, probes=0, mask=alive, threads=threads
+        )
+        found.append(without(rows, scores, sources, most)[0])
+        tick()
+    near = replace(asked, rows=np.concatenate(found)) if found else asked
+    ranks, there = _cell_ranks(run, near, coder), near.rows >= 0
+    reaches = {}
+    for k in (one for one in REACHES if one <= most):
+        ordered = np.sort(ranks[:, :k][there[:, :k]])
+        if len(ordered):
+            reaches[k] = tuple(int(ordered[math.ceil(target * len(ordered)) - 1]) + 1 for target in TARGETS)
+    return reaches
+
+
+def _cell_ranks(run: kernels.Run, asked: Questions, coder: Coder) -> NDArray[np.int64]:
     """Return how many cells come before that of each true neighbour (Q, K); 0 for rows that are in no cell."""
     assert run.centers is not None  # noqa: S101 - our own invariant
     assert run.cell_offsets is not None  # noqa: S101 - the same
     assert run.rows is not None  # noqa: S101 - the same
-    cell_of = np.full(count + 1, -1, dtype=np.int32)
     rows = run.rows[: run.count]
-    known = (rows >= 0) & (rows < count)
+    cell_of = np.full(max(int(rows.max(initial=-1)), int(asked.rows.max(initial=-1))) + 1, -1, dtype=np.int32)
+    known = rows >= 0
     numbers = np.repeat(np.arange(len(run.centers), dtype=np.int32), np.diff(run.cell_offsets))
     cell_of[rows[known]] = numbers[known]
     order = np.argsort(-cell_nearness(run.centers, asked.vectors, coder), axis=1, kind="stable")

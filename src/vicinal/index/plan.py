@@ -20,9 +20,6 @@ from vicinal.types import Floats
 CACHE_BYTES = 16 << 20
 CROWDED = 1.2
 """Times nearer than usual: neighbours of a filter that knows nothing of the query stay below."""
-SPREAD = 1.25
-"""Times the cells, with a filter: neighbours that it leaves far from a query lie in more of them than near ones do. For
-those of a tenth that is farthest from all queries, 60,000 x 384 in 256 cells found 0.994 for 0.99 (0.986 without)."""
 MOST_TIMES = 64.0
 """Times the calibrated candidates, beyond which codes tell too little and every row that is let through is compared."""
 FINER = 8.0
@@ -82,8 +79,7 @@ def plan_for(
     candidates = min(setting.candidates, let_through)
     probes = setting.probes
     if share < FULL_SHARE and probes:
-        # k neighbours among a share of the rows lie as far away as k / share among all of them.
-        probes = math.ceil(SPREAD * calibration.setting(recall, math.ceil(k / share)).probes)
+        probes = calibration.filtered_probes(recall, k, share)
         probes = probes if probes < cells else 0
     scanned = rows * (probes / cells if probes else 1.0)
     scan = costs.search(positions=scanned, cells=cells, candidates=candidates, rescored=rescored)

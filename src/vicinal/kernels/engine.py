@@ -138,7 +138,8 @@ class Funnel:
             The rows that may be answers; a row behind its end may not.
         wanted : int, 0 <= wanted
             With a mask: cells are looked into beyond ``probes``, the nearest first, until this many rows that may
-            be answers were compared, or all were. So a filter that lies away from a query still finds its rows.
+            be answers were compared, or all were; as many times more as the first ``probes`` cells had too few. So a
+            filter that lies away from a query still finds its rows.
         threads : int, 1 <= threads
             How many share the work; the answer is the same.
         cold : bool

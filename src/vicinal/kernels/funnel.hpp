@@ -543,9 +543,11 @@ class Funnel {
         if (sorted < run.cells)
             std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted - 1), order.end(), nearer_cell);
         std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted), nearer_cell);
-        std::size_t reached = 0;
+        // Where the mask lets fewer rows through than elsewhere, its nearest are farther: as many times more are wanted.
+        std::size_t reached = 0, wanted = std::min(knobs.wanted, std::size_t{1} << 31);
         for (std::size_t at = 0; at < sorted; ++at) {
-            if (at >= first && reached >= knobs.wanted) return;
+            if (at == first && reached < wanted) wanted = wanted * wanted / std::max<std::size_t>(1, reached);
+            if (at >= first && reached >= wanted) return;
             visit(order[at]);
             if (first < run.cells && !held_rows.empty()) reached += rows_let_through(run, order[at], knobs, held_rows);
         }

@@ -38,6 +38,7 @@ METRICS = ("dot", "cosine", "l2")
 
 LOWEST = np.float32(-np.finfo(np.float32).max)
 """What an estimate that is no number counts as."""
+MOST_ROWS = 1 << 31
 GROUP = 4
 GROUP_TOP = 63
 """The sum of four components' sizes at most: two sums of eight bits fit into a byte, and 4,096 components into 16 bits."""
@@ -314,7 +315,10 @@ def _probed(run: Run, order: Rows, let: _Let) -> Rows:
     rows = run.first_row + positions if run.rows is None else run.rows[: run.count].astype(np.int64)
     ends = np.concatenate([[0], np.cumsum(_let_through(rows, let.mask))])[run.cell_offsets]
     reached = np.cumsum(np.diff(ends)[order])
-    return order[: max(let.probes, int(np.searchsorted(reached, let.wanted)) + 1)]
+    first = int(reached[let.probes - 1])
+    # Where the mask lets fewer rows through than elsewhere, its nearest are farther: as many times more are wanted.
+    wanted = let.wanted if first >= let.wanted else let.wanted * let.wanted // max(1, first)
+    return order[: max(let.probes, int(np.searchsorted(reached, min(wanted, MOST_ROWS))) + 1)]
 
 
 def _padding(run: Run) -> NDArray[np.bool_]:

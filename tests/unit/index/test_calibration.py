@@ -32,6 +32,7 @@ CALIBRATION = Calibration(
         100: (setting(0.9, probes=100, candidates=1000), setting(0.99, probes=400, candidates=1600)),
     },
     gaps={10: 0.04, 25: 0.03},
+    reaches={10: tuple(range(20, 31)), 100: tuple(range(40, 51)), 1000: tuple(range(80, 91))},
 )
 
 
@@ -89,6 +90,25 @@ def test_places_between_and_beyond() -> None:
     assert CALIBRATION.setting(0.99, 4000).probes == 0
 
 
+def test_a_filter_reaches_as_far_as_what_was_measured() -> None:
+    """k neighbours of a tenth lie as far as the 10 k nearest: cells grow by what holds them, beyond by the last slope."""
+    assert CALIBRATION.filtered_probes(0.9, 10, 1.0) == 64
+    assert CALIBRATION.filtered_probes(0.9, 10, 0.1) == pytest.approx(64 * 40 / 20, abs=1)
+    assert CALIBRATION.filtered_probes(0.99, 10, 0.01) == pytest.approx(256 * 85 / 25, abs=1)
+    assert CALIBRATION.filtered_probes(0.9, 10, 0.001) == pytest.approx(64 * 160 / 20, abs=1)
+    assert CALIBRATION.filtered_probes(0.9, 10, 10**-0.5) == pytest.approx(64 * math.sqrt(40 / 20), abs=1)
+    assert CALIBRATION.filtered_probes(0.99, 10, 1e-5) == 0
+    assert CALIBRATION.filtered_probes(0.999, 10, 0.1) == 0
+
+
+def test_without_a_measured_reach_cells_grow_by_the_root() -> None:
+    """A file of an earlier version has no reaches: it is read, and a filter of a fortieth takes twice the cells of 100."""
+    old = Calibration.from_dict({name: said for name, said in CALIBRATION.as_dict().items() if name != "reaches"})
+    assert old is not None
+    assert not old.reaches
+    assert old.filtered_probes(0.9, 10, 0.025) == 200
+
+
 def test_what_no_cheaper_one_beats() -> None:
     """Of settings, those stay that have a better bound than every cheaper one."""
     a, b, c, d = setting(0.9, cost=1), setting(0.8, cost=2), setting(0.95, cost=3), setting(0.95, cost=4)
@@ -110,6 +130,11 @@ def test_plain_data_and_back() -> None:
         {**CALIBRATION.as_dict(), "queries": -1},
         {**CALIBRATION.as_dict(), "cells": 2**70},
         {**CALIBRATION.as_dict(), "cells": 0},
+        {**CALIBRATION.as_dict(), "reaches": {"10": [1, 2]}},
+        {**CALIBRATION.as_dict(), "reaches": {"10": [0] * 11}},
+        {**CALIBRATION.as_dict(), "reaches": {"10": [2000] * 11}},
+        {**CALIBRATION.as_dict(), "reaches": {"0": [1] * 11}},
+        {**CALIBRATION.as_dict(), "reaches": [1]},
         {**CALIBRATION.as_dict(), "fronts": {"10": [{"probes": -1}]}},
         {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], "candidates": 0}]}},
         *(
