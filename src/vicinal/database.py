@@ -9,13 +9,21 @@ from typing import Any, Self
 
 from vicinal import encode
 from vicinal._arrays import one_of, real_number
+from vicinal.chunk import Chunker
 from vicinal.collection import Collection
 from vicinal.config import database_path
-from vicinal.errors import CollectionNotFoundError, DatabaseNotFoundError, RangeError, SpaceMismatchError
+from vicinal.errors import (
+    CollectionNotFoundError,
+    ConflictError,
+    DatabaseNotFoundError,
+    InputError,
+    RangeError,
+    SpaceMismatchError,
+)
 from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle import WHOLE, canary, projection_of
 from vicinal.lifecycle.derived import forget, stop_upkeep
-from vicinal.lifecycle.ingest import chunker_for
+from vicinal.lifecycle.ingest import WINDOW, chunker_for, chunker_id_of
 from vicinal.lifecycle.records import checked_id
 from vicinal.lifecycle.snapshots import Taken, take
 from vicinal.space import Encoder, Space
@@ -192,6 +200,7 @@ class Database(Spaces):
         *,
         model: str | Encoder | None = None,
         overflow: Overflow | None = None,
+        chunker: Chunker | str | None = None,
         runtime: str | None = None,
         recall: float | None = None,
         create: bool = True,
@@ -210,6 +219,11 @@ class Database(Spaces):
         overflow : {"chunk", "error", "cut"}, optional
             What happens to text beyond the model's window: it is stored as several chunks (default for a new collection),
             refused, or cut and counted. For one that exists it must be the collection's.
+        chunker : Chunker or str, optional
+            How long texts are cut up, where the rule is ``chunk``: a ``chunk.Chunker``, the id of one such as
+            ``structure-100-0-v2``, or ``window``, the default for a new collection: the one that fits the model. For one
+            that exists it must be the collection's; ``Collection.migrate`` changes it. Of a context, the headings of a
+            text stand before its chunks, and no field: fields may change without a text being encoded anew.
         runtime : str, optional
             What runs the network when the collection loads its model by name; see ``vicinal.load``.
         recall : float, 0 < recall <= 1, optional
@@ -224,6 +238,10 @@ class Database(Spaces):
             It is not there, and ``create`` is false.
         SpaceMismatchError
             The collection is in another space than the model; the message names the differing fields.
+        ConflictError
+            The collection cuts texts up with another chunker.
+        RangeError, UnknownNameError
+            The chunks would not fit the model's window, or no chunker has that id.
         CanaryMismatchError
             A model that is new here says that it is in a space that the database knows, but gives other vectors.
         ModelNotFoundError, PinMismatchError
@@ -238,9 +256,10 @@ class Database(Spaces):
         with self._store.snapshot() as snapshot:
             is_there = snapshot.knows(name)
         if create and not is_there:
-            found = self._create(name, model, overflow, runtime)
+            found = self._create(name, model, overflow, chunker, runtime)
         else:
             found = self._existing(name, model, overflow, runtime)
+            _require_chunker(found, chunker)
         if recall is not None and recall != found.recall:
             found.keep_recall(recall)
         return found
@@ -281,7 +300,12 @@ class Database(Spaces):
         return self.path.parent
 
     def _create(
-        self, name: str, model: str | Encoder | None, overflow: Overflow | None, runtime: str | None
+        self,
+        name: str,
+        model: str | Encoder | None,
+        overflow: Overflow | None,
+        chunker: Chunker | str | None,
+        runtime: str | None,
     ) -> Collection:
         model = DEFAULT_MODEL if model is None else model
         encoder = (
@@ -298,12 +322,19 @@ class Database(Spaces):
                 got=space.overflow,
                 where=name,
             )
-        chunker = chunker_for(encoder).id if space.overflow == "chunk" else WHOLE
+        if chunker is not None and space.overflow != "chunk":
+            raise InputError(
+                f"Nothing is cut up where the overflow rule is {space.overflow!r}: leave the chunker out, or take chunk.",
+                expected="overflow='chunk'",
+                got=space.overflow,
+                where="chunker",
+            )
+        chunker_id = chunker_for(encoder, chunker).id if space.overflow == "chunk" else WHOLE
         probes = canary.settle(self._store, encoder, collection=name)
         with self._store.write() as transaction:
             made = name not in transaction.collection_names()  # another process may have been faster
             if made:
-                transaction.create_collection(name, model=encode.name_of(encoder), space=space, chunker=chunker)
+                transaction.create_collection(name, model=encode.name_of(encoder), space=space, chunker=chunker_id)
                 transaction.put_canary(space, probes)
                 for projection in encode.projections_of(encoder):
                     transaction.put_projection(projection.digest, projection.to_bytes())
@@ -404,6 +435,21 @@ class Database(Spaces):
         """Close the database; what was written is durable already. Closing twice is no error."""
         stop_upkeep(self._store)
         self._store.close()
+
+
+def _require_chunker(found: Collection, chunker: Chunker | str | None) -> None:
+    """Refuse another chunker than a collection has; ``window`` is that of its model."""
+    if chunker is None:
+        return
+    wanted = chunker_for(found.encoder).id if chunker == WINDOW else chunker_id_of(chunker)
+    if wanted != found._chunker_id:  # noqa: SLF001 - of this facade
+        raise ConflictError(
+            f"Collection {found.name!r} cuts texts up by {found._chunker_id!r}, and {wanted!r} was asked for. "  # noqa: SLF001 - the same
+            f"Leave it out, or change it: vicinal migrate {found.name} --chunker {wanted}",
+            expected=found._chunker_id,  # noqa: SLF001 - the same
+            got=wanted,
+            where="chunker",
+        )
 
 
 def _checked_name(name: str) -> str:

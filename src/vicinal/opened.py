@@ -27,7 +27,8 @@ from vicinal.errors import (
 )
 from vicinal.lifecycle import canary, equivalence, history, projection_of
 from vicinal.lifecycle.bridge.cascade import Cascade, cascade_of
-from vicinal.lifecycle.forms import Making, chunker_of, offer, offered
+from vicinal.lifecycle.forms import Making, offer, offered
+from vicinal.lifecycle.ingest import chunker_of
 from vicinal.lifecycle.migrate.state import BRIDGED, state_of
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker

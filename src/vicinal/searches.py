@@ -86,6 +86,7 @@ class Searches(Opened):
         diversity: float | None = None,
         least_score: float | None = None,
         most_unrelated: float | None = None,
+        parent_chars: int | None = None,
     ) -> Hits:
         """Return the k chunks that answer a question best: by meaning, by its words, or by both.
 
@@ -134,6 +135,10 @@ class Searches(Opened):
         most_unrelated : float, 0 <= most_unrelated <= 1, optional
             The same, told by what it means: hits go whose score more than this share of unrelated pairs of this collection
             reaches; see ``background``. In the mode ``dense``.
+        parent_chars : int, 1 <= parent_chars, optional
+            Each hit holds the section around its chunk, or as many sentences as fit, of at most so many code points (about
+            four make an English token): small chunks are found, and what they stand in is read. A chunk within the
+            section of a better one is no hit of its own. A reranker reads the sections.
 
         Returns
         -------
@@ -163,6 +168,7 @@ class Searches(Opened):
             most_similarity=most_similarity,
             diversity=diversity,
             least_score=self._least(least_score, most_unrelated, asked),
+            parent_chars=parent_chars,
         )
         question = asked if shape.is_plain else replace(asked, shape=shape)
         if rerank is None:
@@ -196,12 +202,13 @@ class Searches(Opened):
         overlapping: bool = True,
         most_similarity: float | None = None,
         least_score: float | None = None,
+        parent_chars: int | None = None,
     ) -> Iterator[Hits]:
         """Go through the hits of a question page by page: each hit comes once, and none is lost between two pages.
 
         Parameters
         ----------
-        query, where, unlike, recall, exact, mode, fusion, weight, per_record, overlapping, most_similarity, least_score
+        query, where, unlike, recall, exact, mode, fusion, weight, per_record, overlapping, most_similarity, least_score, parent_chars
             As ``search``; the same on every page.
         k : int, 1 <= k
             How many hits a page has.
@@ -226,7 +233,11 @@ class Searches(Opened):
             told, k, where, recall, exact=exact, mode=mode, fusion=fusion, weight=weight, negatives=negatives
         )
         shape = Shape(
-            per_record=per_record, overlapping=overlapping, most_similarity=most_similarity, least_score=least_score
+            per_record=per_record,
+            overlapping=overlapping,
+            most_similarity=most_similarity,
+            least_score=least_score,
+            parent_chars=parent_chars,
         )
         depth = whole_number(depth, "depth", low=question.k, high=MAX_K)
         cursor = None if after is None else cursor_of(after)

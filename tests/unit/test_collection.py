@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,16 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal.chunk import Chunker
 from vicinal.collection import Collection
 from vicinal.database import find
 from vicinal.errors import (
     AlreadyExistsError,
     CollectionNotFoundError,
+    ConflictError,
     DatabaseNotFoundError,
     DtypeError,
+    InputError,
     ModelNotFoundError,
     RangeError,
     RecordNotFoundError,
@@ -28,6 +32,7 @@ from vicinal.errors import (
 )
 from vicinal.space import Space, Vectors
 from vicinal.testing import ToyEncoder
+from vicinal.types import Document
 
 TEXTS = {
     "a": "one two three",
@@ -127,6 +132,63 @@ def test_long_texts_become_chunks_with_exact_spans(db: vicinal.Database) -> None
     for hit in hits:
         assert hit.text == text[hit.start : hit.end]
         assert hit.line == text[: hit.start].count("\n") + 1
+
+
+def test_the_chunker_is_chosen_once(db: vicinal.Database) -> None:
+    """A new collection cuts by the chunker that is named, as object, id or ``window``; later another one is refused."""
+    model = ToyEncoder(max_tokens=16)
+    notes = db.collection("notes", model=model, chunker=Chunker(target=8, overlap=0))
+    notes.add([{"id": "a", "text": "one two three four five six seven eight nine ten"}])
+    assert notes.info()["chunker"] == "structure-8-0-v2"
+    assert len(notes.search("one", k=9)) == 2
+    assert db.collection("notes", model=model, chunker="structure-8-0-v2").info()["chunker"] == "structure-8-0-v2"
+    window = db.collection("window", model=model, chunker="window").info()["chunker"]
+    assert window == db.collection("default", model=model).info()["chunker"] != "structure-8-0-v2"
+    assert db.collection("window", model=model, chunker="window").name == "window"
+    with pytest.raises(ConflictError, match=f"migrate notes --chunker {window}"):
+        db.collection("notes", model=model, chunker="window")
+    with pytest.raises(ConflictError, match="structure-9-0-v2"):
+        db.collection("notes", model=model, chunker="structure-9-0-v2")
+
+
+def test_chunkers_that_are_none(db: vicinal.Database) -> None:
+    """What does not fit the window, is no chunker, or has nothing to cut is refused, and no collection is made."""
+    model = ToyEncoder(max_tokens=16)
+    for wrong, error in (
+        (Chunker(target=17, overlap=0), RangeError),
+        ("structure-17-0-v2", RangeError),
+        ("whole", UnknownNameError),
+        ("", UnknownNameError),
+        (8, DtypeError),
+    ):
+        with pytest.raises(error):
+            db.collection("notes", model=model, chunker=wrong)  # type: ignore[arg-type]  # what it must refuse
+    with pytest.raises(InputError, match="cut up"):
+        db.collection("notes", model=ToyEncoder(max_tokens=16, overflow="cut"), chunker="window")
+    assert db.collections() == []
+
+
+def test_headings_are_encoded_with_their_chunks(db: vicinal.Database, tmp_path: Path) -> None:
+    """With a context a chunk's vector is that of its headings and its text; its text stays as it was, fields do not count."""
+    (tmp_path / "house.md").write_text(
+        "# House\n\n## Windows\n\nEvery window tilts.\n\n## Doors\n\nEach has one lock.\n"
+    )
+    model = ToyEncoder(max_tokens=32)
+    chunker = Chunker(target=20, overlap=0, context=6)
+    house = db.collection("house", model=model, chunker=chunker)
+    assert house.sync(tmp_path / "house.md").complete
+    plain = db.collection("plain", model=model, chunker=Chunker(target=12, overlap=0))
+    assert plain.sync(tmp_path / "house.md").complete
+    with house._store.snapshot() as snapshot:
+        lane = snapshot.lane("house")
+        (change,) = snapshot.changes(lane, 0)
+    (record,) = change.records
+    document = Document(id=record.id, text=record.text, form="markdown", fields={"title": "not this"})
+    chunks = chunker.split(document, model.token_spans)
+    assert record.spans == tuple((one.start, one.end) for one in chunks)
+    (texts,) = chunker.encoded([replace(document, fields={})], [chunks], model.token_spans)
+    assert any(text != chunk.text for text, chunk in zip(texts, chunks, strict=True))
+    np.testing.assert_array_equal(change.vectors, np.asarray(model.encode_documents(texts)))
 
 
 def test_the_overflow_rule_decides_about_long_texts(db: vicinal.Database) -> None:

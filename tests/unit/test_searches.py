@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal.chunk import Chunker
 from vicinal.errors import (
     IndexBehindWarning,
     InputError,
@@ -383,3 +384,40 @@ def test_a_field_is_counted_by_values_or_by_ranges(notes: vicinal.Collection) ->
     """Both at once would be two answers under one name."""
     with pytest.raises(InputError, match="'year' is asked for its values and for its ranges"):
         notes.facets("year", bounds={"year": [(0, 1)]})
+
+
+def test_parents_are_handed_out(notes: vicinal.Collection) -> None:
+    """Each hit is the section of a chunk that is found without, at its score; no chunk lies within a better hit."""
+    plain = notes.search("the weather in rome", k=100, mode="dense", exact=True)
+    most = 200
+    found = notes.search("the weather in rome", k=100, mode="dense", exact=True, parent_chars=most)
+    scores = {(hit.id, hit.start, hit.end): hit.score for hit in plain}
+    texts = {hit.id: notes.get(hit.id).text for hit in plain}
+    given: dict[str, list[tuple[int, int]]] = {}
+    for hit in found:
+        assert hit.text == texts[hit.id][hit.start : hit.end]
+        assert hit.text == hit.text.strip()
+        within = [
+            score
+            for (one, start, end), score in scores.items()
+            if one == hit.id and hit.start <= start and end <= hit.end
+        ]
+        assert hit.score in within
+        given.setdefault(hit.id, []).append((hit.start, hit.end))
+    left = [hit for hit in plain if not any(a <= hit.start and hit.end <= b for a, b in given.get(hit.id, []))]
+    assert all(hit.score <= found[-1].score for hit in left)
+    assert len(given["long"]) < sum(hit.id == "long" for hit in plain)
+    pages = list(notes.pages("the weather in rome", k=7, depth=100, mode="dense", exact=True, parent_chars=most))
+    assert [hit for page in pages for hit in page] == list(found)
+
+
+def test_a_parent_ends_at_its_section(tmp_path: Path) -> None:
+    """Of a Markdown file the heading above a chunk begins its parent, and the next one ends it: the digest tells the form."""
+    (tmp_path / "house.md").write_text(
+        "# Doors\n\nThe front door opens inwards. It has one lock.\n\n# Windows\n\nEvery window tilts. None has a lock.\n"
+    )
+    with vicinal.open(tmp_path / "db") as db:
+        house = db.collection("house", model=ToyEncoder(), chunker=Chunker(target=8, overlap=0))
+        assert house.sync(tmp_path / "house.md").complete
+        found = house.search("tilts", k=9, mode="lexical", parent_chars=60)
+        assert [hit.text for hit in found] == ["# Windows\n\nEvery window tilts. None has a lock."]

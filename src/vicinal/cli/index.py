@@ -59,6 +59,10 @@ def index(
     overflow: Annotated[
         str | None, typer.Option(help="Text beyond the model's window: chunk, error or cut.", show_default="chunk")
     ] = None,
+    chunker: Annotated[
+        str | None,
+        typer.Option(help="How a new collection cuts texts up, such as structure-100-0-v2.", show_default="window"),
+    ] = None,
     dim: Annotated[
         int | None, typer.Option(help="Cut the vectors of a new collection to so many dimensions.", show_default="all")
     ] = None,
@@ -100,7 +104,9 @@ def index(
         runtime=runtime,
     )
     with vicinal.open(db or place()) as database:
-        chosen = database.collection(collection, model=wanted.encoder(), overflow=wanted.overflow, runtime=runtime)
+        chosen = database.collection(
+            collection, model=wanted.encoder(), overflow=wanted.overflow, chunker=chunker, runtime=runtime
+        )
         report = run(chosen, [Source(place=one, text_field=text_field, id_field=id_field) for one in paths])
         said = report_of(chosen, report, database.path)
     print_json(said) if as_json else show(report, said)

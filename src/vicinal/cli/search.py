@@ -97,6 +97,10 @@ def search(
             show_default=False,
         ),
     ] = None,
+    parent_chars: Annotated[
+        int | None,
+        typer.Option(help="Show the section around each passage, of at most so many characters.", show_default=False),
+    ] = None,
     after: Annotated[
         str | None,
         typer.Option(help="Go page by page: 'start', then the cursor of the page before.", show_default=False),
@@ -118,6 +122,7 @@ def search(
         "overlapping": overlapping,
         "most_similarity": most_similarity,
         "least_score": least_score,
+        "parent_chars": parent_chars,
     }
     ranked: dict[str, Any] = {"rerank": rerank, "diversity": diversity, "most_unrelated": most_unrelated}
     asked = [query, *also] if also else query

@@ -20,8 +20,8 @@ from vicinal.search.facets import Facet, RangeFacet, facet, range_facet
 from vicinal.search.hybrid import Mode
 from vicinal.search.shape import Scored, shaped
 from vicinal.space import Vectors
-from vicinal.store import Lane, Snapshot, Store, StoredChunk, cleared, rows_of
-from vicinal.types import Hit, Neighbors, Rank
+from vicinal.store import Lane, Snapshot, Store, cleared, rows_of
+from vicinal.types import Hit, Neighbors, Rank, Record
 
 TRIES = 5
 MOST_BEHIND = 20_000
@@ -159,9 +159,14 @@ def _bound(stored: Stored, binding: str) -> str:
 
 def told(asked: Asking, ranking: Ranking, best: Sequence[Scored], cursor: str | None) -> Found:
     """Return the hits of rows, and how they were found."""
-    chunks = asked.stored.chunks
+    stored, most = asked.stored, asked.question.shape.parent_chars
+    items = []
+    for one in best:
+        chunk = stored.chunks[one.row]
+        span = (chunk.start, chunk.end) if most is None else stored.parent(one.row, most)
+        items.append(_hit(one.score, chunk.record, span, ranking.sides.get(one.row, ())))
     return Found(
-        items=[_hit(one.score, chunks[one.row], ranking.sides.get(one.row, ())) for one in best],
+        items=items,
         work=ranking.work,
         recall_estimate=ranking.recall_estimate,
         complete=ranking.complete,
@@ -197,16 +202,16 @@ def asking(store: Store, snapshot: Snapshot, lane: Lane, question: Question) -> 
     )
 
 
-def _hit(score: float, chunk: StoredChunk, ranks: tuple[Rank, ...]) -> Hit:
-    record = chunk.record
+def _hit(score: float, record: Record, span: tuple[int, int], ranks: tuple[Rank, ...]) -> Hit:
+    start, end = span
     return Hit(
         id=record.id,
         score=score,
-        text=record.text[chunk.start : chunk.end],
+        text=record.text[start:end],
         source=record.source or record.id,
-        start=chunk.start,
-        end=chunk.end,
-        line=record.text.count("\n", 0, chunk.start) + 1,
+        start=start,
+        end=end,
+        line=record.text.count("\n", 0, start) + 1,
         fields=record.fields,
         ranks=ranks,
     )

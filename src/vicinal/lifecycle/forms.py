@@ -44,11 +44,6 @@ class Making:
         return None if lane.name.startswith(BESIDE) else self
 
 
-def chunker_of(chunker_id: str) -> Chunker | None:
-    """Return the chunker of an id of a lane, or None where each document is one chunk."""
-    return None if chunker_id == WHOLE else Chunker.from_id(chunker_id)
-
-
 class Makers(Protocol):
     """Who knows what makes documents ready for a lane."""
 

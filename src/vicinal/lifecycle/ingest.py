@@ -5,18 +5,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vicinal.chunk import Chunker
+from vicinal.errors import DtypeError, RangeError
+from vicinal.read.formats import format_of
 from vicinal.space import Encoder, Vectors
-from vicinal.store import NewRecord
-from vicinal.types import Chunk, Document, Progress
+from vicinal.store import LedgerEntry, NewRecord
+from vicinal.types import Chunk, Document, Progress, Record
 
 WHOLE = "whole"
 """The chunker id of a lane in which each document is one chunk, and the encoder's overflow rule decides."""
 
+WINDOW = "window"
+"""The name of the chunker that fits a model's window."""
+
 FIELDS = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 """How the fields of a record stand in what is digested of them: the same whatever their order."""
+
+FORMS = ("text", "markdown", "python", "rst", "code")
+"""How a text can be built."""
 
 DIGEST_BYTES = 16
 """128 bits: two texts of one user never meet by chance, and nobody gains by making them."""
@@ -35,6 +43,17 @@ def digest_of_text(document: Document) -> str:
     return _digest(f"{document.form}\0{document.text}")
 
 
+def document_of(record: Record, entry: LedgerEntry) -> Document:
+    """Return a record as the document that it was made of: the digest says how the text was built."""
+    plain = Document(id=record.id, text=record.text, source=record.source, fields=record.fields)
+    known = format_of(record.source) if record.source else None
+    for form in (*([] if known is None else [known.form]), *FORMS):
+        built = replace(plain, form=form)
+        if digest_of_text(built) == entry.text_digest:
+            return built
+    return plain if known is None else replace(plain, form=known.form)
+
+
 def digest_of_fields(document: Document) -> str:
     """Return the digest of what is stored beside the text: source and fields."""
     return _digest(FIELDS.encode([document.source, dict(document.fields)]))
@@ -51,9 +70,68 @@ def cut_up(documents: Sequence[Document], encoder: Encoder, chunker: Chunker | N
     return chunker.split_all(documents, encoder.token_spans)
 
 
-def chunker_for(encoder: Encoder) -> Chunker:
-    """Return the chunker whose chunks fit the window beside special tokens and prompt."""
-    return Chunker.for_window(encoder.max_tokens, reserved=int(encoder.count_tokens([""])[0]))
+def chunker_for(encoder: Encoder, wanted: Chunker | str | None = None) -> Chunker:
+    """Return the chunker that is wanted; without one, or for ``window``, the one that fits the window.
+
+    Raises
+    ------
+    RangeError
+        Its chunks do not fit the window beside special tokens and prompt.
+    UnknownNameError
+        No chunker has that id.
+    """
+    reserved = int(encoder.count_tokens([""])[0])
+    if wanted is None or wanted == WINDOW:
+        return Chunker.for_window(encoder.max_tokens, reserved=reserved)
+    chunker = Chunker.from_id(chunker_id_of(wanted))
+    room = encoder.max_tokens - reserved
+    if chunker.target > room:
+        raise RangeError(
+            f"Chunks of {chunker.target} tokens do not fit the model's window, which has room for {room}.",
+            expected=f"<= {room}",
+            got=chunker.target,
+            where="chunker",
+        )
+    return chunker
+
+
+def chunker_id_of(wanted: Chunker | str) -> str:
+    """Return the id of a chunker, or the id itself.
+
+    Raises
+    ------
+    DtypeError
+        It is neither.
+    """
+    if isinstance(wanted, Chunker):
+        return wanted.id
+    if not isinstance(wanted, str):
+        raise DtypeError(
+            f"chunker must be a Chunker or its id, got {type(wanted).__name__}.",
+            expected="Chunker or str",
+            got=type(wanted).__name__,
+            where="chunker",
+        )
+    return wanted
+
+
+def chunker_of(chunker_id: str) -> Chunker | None:
+    """Return the chunker of an id of a lane, or None where each document is one chunk."""
+    return None if chunker_id == WHOLE else Chunker.from_id(chunker_id)
+
+
+def to_encode(
+    documents: Sequence[Document], chunks: Sequence[Sequence[Chunk]], encoder: Encoder, chunker_id: str
+) -> list[str]:
+    """Return what is encoded for each chunk: its text, below the headings that it stands under if its chunker says so.
+
+    Of fields nothing is taken: they may change without a text being encoded anew.
+    """
+    chunker = chunker_of(chunker_id)
+    if chunker is None or not chunker.context:
+        return [chunk.text for part in chunks for chunk in part]
+    plain = [replace(document, fields={}) for document in documents]
+    return [text for part in chunker.encoded(plain, chunks, encoder.token_spans) for text in part]
 
 
 def new_record(
@@ -92,7 +170,7 @@ def prepare(
     EncodeError
         The model failed.
     """
-    vectors = encoder.encode_documents([chunk.text for part in chunks for chunk in part], progress=progress)
+    vectors = encoder.encode_documents(to_encode(documents, chunks, encoder, chunker), progress=progress)
     cut, first = set(vectors.cut_rows), 0
     records: list[NewRecord] = []
     for document, part, origin in zip(documents, chunks, origins, strict=True):

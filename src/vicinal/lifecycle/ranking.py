@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from vicinal import config
+from vicinal.chunk import parents
 from vicinal.index import FunnelIndex
 from vicinal.lexical import LexicalIndex
+from vicinal.lifecycle.ingest import document_of
 from vicinal.lifecycle.question import Question
 from vicinal.search import Candidate, nearest
 from vicinal.search.fuse import reciprocal_rank
@@ -17,7 +19,7 @@ from vicinal.search.hybrid import POOL, Matched, fused, names_code, pool_of, wei
 from vicinal.search.shape import Known, Scored
 from vicinal.space import Vectors
 from vicinal.store import Lane, Snapshot, StoredChunk
-from vicinal.types import Bits, Floats, Neighbors, Rank
+from vicinal.types import Bits, Document, Floats, Neighbors, Rank
 
 MOST_TIES = 250
 """Chunks of equal BM25 that are told apart by their ids: a common word can give all chunks one score."""
@@ -61,6 +63,7 @@ class Stored:
     snapshot: Snapshot
     lane: Lane
     chunks: dict[int, StoredChunk] = field(default_factory=dict)
+    documents: dict[str, Document] = field(default_factory=dict)
 
     def order(self, rows: Sequence[int]) -> dict[int, tuple[str, int]]:
         """Return what tells rows of equal score apart: the record's id, and where in it the chunk begins."""
@@ -77,7 +80,16 @@ class Stored:
 
     def known(self) -> Known:
         """Return what the shape of a ranking asks for."""
-        return Known(self._end, self._text, self._vectors)
+        return Known(self._end, self._text, self._vectors, self.parent)
+
+    def parent(self, row: int, most_chars: int) -> tuple[int, int]:
+        """Return the span of the section around a chunk; see ``chunk.parents``. Cost: one scan of the record's text."""
+        chunk = self.chunks[row]
+        document = self.documents.get(chunk.record.id)
+        if document is None:
+            document = document_of(chunk.record, self.snapshot.ledger(self.lane, [chunk.record.id])[chunk.record.id])
+            self.documents[chunk.record.id] = document
+        return parents(document, [(chunk.start, chunk.end)], most_chars=most_chars)[0]
 
     def _end(self, row: int) -> int:
         return self.chunks[row].end

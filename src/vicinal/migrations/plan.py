@@ -123,10 +123,8 @@ def _chunker(opened: Opened, encoder: Encoder, chunker: str | None) -> Chunker |
     """Return the chunker that is asked for; else the collection's own, where its chunks fit the new window."""
     if chunker == WHOLE:
         return None
-    if chunker == "window":
-        return chunker_for(encoder)
     if chunker is not None:
-        return Chunker.from_id(chunker)
+        return chunker_for(encoder, chunker)
     own, fitting = opened.chunker, chunker_for(encoder) if encoder.space.overflow == "chunk" else None
     if own is None or fitting is None:
         return own

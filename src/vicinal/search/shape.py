@@ -49,6 +49,9 @@ class Shape:
         How much unlikeness to the better ones counts against relevance; see ``mmr``.
     least_score : float, optional
         A chunk below it goes; one that has it stays.
+    parent_chars : int, 1 <= parent_chars, optional
+        The section around each chunk is shown instead, of at most so many code points; see ``chunk.parents``. A chunk
+        that lies within the section of a better one goes.
 
     Raises
     ------
@@ -61,11 +64,14 @@ class Shape:
     most_similarity: float | None = None
     diversity: float | None = None
     least_score: float | None = None
+    parent_chars: int | None = None
 
     def __post_init__(self) -> None:
         """Check each."""
         if self.per_record is not None:
             whole_number(self.per_record, "per_record", low=1)
+        if self.parent_chars is not None:
+            whole_number(self.parent_chars, "parent_chars", low=1)
         if self.most_similarity is not None and not share(self.most_similarity, "most_similarity"):
             raise RangeError(
                 "most_similarity must be above 0 and at most 1, got 0.",
@@ -94,11 +100,15 @@ WHOLE = Shape()
 
 
 class Known(NamedTuple):
-    """What is known of candidates, asked for by row: the end of the chunk, its text, and the vectors of several."""
+    """What is known of candidates, asked for by row: the end of the chunk, its text, the vectors of several, its parent.
+
+    ``parent`` takes the row and the most code points, and returns a half-open span of the record's text.
+    """
 
     end: Callable[[int], int]
     text: Callable[[int], str]
     vectors: Callable[[Sequence[int]], Floats]
+    parent: Callable[[int, int], tuple[int, int]]
 
 
 def shaped(candidates: Sequence[Scored], shape: Shape, known: Known, *, k: int) -> list[Scored]:
@@ -123,6 +133,9 @@ def shaped(candidates: Sequence[Scored], shape: Shape, known: Known, *, k: int) 
         left = reaching(left, shape.least_score)
     if not shape.overlapping:
         left = apart(left, known.end)
+    if shape.parent_chars is not None:
+        most = shape.parent_chars
+        left = of_own_parents(left, known.end, lambda row: known.parent(row, most))
     if shape.per_record is not None:
         left = per_record(left, shape.per_record)
     if not left:
@@ -187,6 +200,30 @@ def apart(candidates: Iterable[Scored], end: Callable[[int], int]) -> list[Score
         taken = spans.setdefault(one.id, [])
         if all(last <= begun or over <= start for begun, over in taken):
             taken.append((start, last))
+            kept.append(one)
+    return kept
+
+
+def of_own_parents(
+    candidates: Iterable[Scored], end: Callable[[int], int], parent: Callable[[int], tuple[int, int]]
+) -> list[Scored]:
+    """Return the candidates without those that lie within the parent of an earlier one of their record that stays.
+
+    Parameters
+    ----------
+    candidates : iterable of Scored
+        Best first.
+    end : callable
+        Row → where its chunk ends.
+    parent : callable
+        Row → the half-open span of its parent.
+    """
+    parents: dict[str, list[tuple[int, int]]] = {}
+    kept = []
+    for one in candidates:
+        taken, last = parents.setdefault(one.id, []), end(one.row)
+        if not any(begun <= one.start and last <= over for begun, over in taken):
+            taken.append(parent(one.row))
             kept.append(one)
     return kept
 

@@ -57,14 +57,22 @@ def test_chunks_apart(spans):
 
 @settings(max_examples=60)
 @given(
-    st.integers(0, 2**32), st.sampled_from([Shape(per_record=1), Shape(overlapping=False), Shape(most_similarity=0.5)])
+    st.integers(0, 2**32),
+    st.sampled_from(
+        [Shape(per_record=1), Shape(overlapping=False), Shape(most_similarity=0.5), Shape(parent_chars=12)]
+    ),
 )
 def test_a_longer_ranking_only_adds(seed, shape):
     """What is shown of the first candidates does not change when more come behind them: pages rely on it."""
     random = np.random.default_rng(seed)
     vectors = random.standard_normal((12, 3)).astype(np.float32)
     candidates = [Scored(row, -row, "abc"[random.integers(3)], int(random.integers(30))) for row in range(12)]
-    known = Known(lambda row: candidates[row].start + 5, lambda row: str(row % 7), lambda rows: vectors[rows])
+    known = Known(
+        lambda row: candidates[row].start + 5,
+        lambda row: str(row % 7),
+        lambda rows: vectors[rows],
+        lambda row, most: (candidates[row].start - 3, candidates[row].start - 3 + most),
+    )
     whole = shaped(candidates, shape, known, k=12)
     for end in range(12):
         part = shaped(candidates[:end], shape, known, k=12)
@@ -75,7 +83,12 @@ def test_shapes_by_hand():
     """Four chunks, two of them copies: each rule on its own."""
     candidates = [Scored(0, 0.9, "a", 0), Scored(1, 0.8, "a", 6), Scored(2, 0.7, "b", 0), Scored(3, 0.1, "c", 0)]
     vectors = np.array([[1, 0], [0.99, 0.1], [0, 1], [0.7, 0.7]], dtype=np.float32)
-    known = Known(lambda row: candidates[row].start + 10, lambda row: f"text {row}", lambda rows: vectors[rows])
+    known = Known(
+        lambda row: candidates[row].start + 10,
+        lambda row: f"text {row}",
+        lambda rows: vectors[rows],
+        lambda row, most: (candidates[row].start, candidates[row].start + most),
+    )
 
     def rows(**told):
         return [one.row for one in shaped(candidates, Shape(**told), known, k=3)]
@@ -85,6 +98,8 @@ def test_shapes_by_hand():
     assert rows(least_score=0.7) == [0, 1, 2]
     assert rows(overlapping=False) == [0, 2, 3]
     assert rows(per_record=1) == [0, 2, 3]
+    assert rows(parent_chars=15) == [0, 1, 2, 3]  # row 1 ends at 16, beyond the parent of row 0
+    assert rows(parent_chars=16) == [0, 2, 3]
     assert rows(most_similarity=0.95) == [0, 2, 3]
     # worth is (0.9, 0.8, 0.7, 0.1) brought to (1, .875, .75, 0): with λ = 0.5 the second is max over .5·worth − .5·cos
     # with row 0: row 1 .4375 − .497, row 2 .375 − 0, row 3 0 − .354; then rows 1 and 3 by their nearest chosen one.
@@ -98,6 +113,8 @@ def test_shapes_out_of_range():
     for wrong, error in (
         ({"per_record": 0}, RangeError),
         ({"per_record": 1.5}, DtypeError),
+        ({"parent_chars": 0}, RangeError),
+        ({"parent_chars": 1.5}, DtypeError),
         ({"most_similarity": 0}, RangeError),
         ({"most_similarity": 1.1}, RangeError),
         ({"diversity": -0.1}, RangeError),

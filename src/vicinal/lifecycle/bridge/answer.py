@@ -18,7 +18,7 @@ from vicinal.lifecycle.bridge.backfill import Encoded
 from vicinal.lifecycle.bridge.fetching import Entry, Memory, holds
 from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.ranking import Asking, Ranking
-from vicinal.search.shape import Known, Scored, shaped
+from vicinal.search.shape import Scored, shaped
 from vicinal.space import Vectors
 from vicinal.store import Lane, Snapshot, Store, StoredChunk, cleared
 from vicinal.store.bits import fill, resized
@@ -172,7 +172,7 @@ class Answer:
     def _shaped(self, asked: Asking, every: Sequence[Scored]) -> list[Scored]:
         """Return what of a ranking is shown."""
         known = asked.stored.known()
-        return shaped(every, self.question.shape, Known(known.end, known.text, self.vectors_at), k=self.question.k)
+        return shaped(every, self.question.shape, known._replace(vectors=self.vectors_at), k=self.question.k)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from vicinal.lifecycle.bridge.cascade import CANDIDATES
 from vicinal.lifecycle.bridge.fetching import Memory, candidates_of
 from vicinal.lifecycle.bridge.fitting import Fitted, fit
 from vicinal.lifecycle.bridge.pairs import SAMPLE, Pairs, sample_pairs
-from vicinal.lifecycle.ingest import cut_up
+from vicinal.lifecycle.ingest import WHOLE, cut_up, to_encode
 from vicinal.lifecycle.question import Question
 from vicinal.search.shape import Shape
 from vicinal.space import Encoder, Vectors
@@ -228,11 +228,15 @@ class _Run:
             stored, entries = snapshot.chunks_of(lane, ids), snapshot.ledger(lane, ids)
         documents = [Missing(record=one.record, entry=entries[name]).document() for name, one in stored.items()]
         chunks = cut_up(documents, self.encoder, self.chunker)
-        wanted = [(document.id, chunk) for document, part in zip(documents, chunks, strict=True) for chunk in part]
-        lacking = [one for one in wanted if _place(*one) not in self.known]
-        for (name, chunk), vector in zip(lacking, self._encoded([chunk.text for _, chunk in lacking]), strict=True):
-            self.known[_place(name, chunk)] = vector
-        taken = [chunk.text for name, chunk in wanted if self.known[_place(name, chunk)].any()]  # no refused ones
+        texts = to_encode(documents, chunks, self.encoder, WHOLE if self.chunker is None else self.chunker.id)
+        places = [
+            _place(document.id, chunk) for document, part in zip(documents, chunks, strict=True) for chunk in part
+        ]
+        wanted = list(zip(places, texts, strict=True))
+        lacking = [(place, text) for place, text in wanted if place not in self.known]
+        for (place, _), vector in zip(lacking, self._encoded([text for _, text in lacking]), strict=True):
+            self.known[place] = vector
+        taken = [text for place, text in wanted if self.known[place].any()]  # no refused ones
         self.texts += taken[: TIMED_CHUNKS - len(self.texts)]
         self.chunks += len(lacking)
         self._pooled(documents, chunks)

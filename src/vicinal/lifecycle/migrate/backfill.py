@@ -11,10 +11,9 @@ import numpy as np
 from vicinal.encode import apply, cut_vectors, uncached, usage_of
 from vicinal.errors import EncodeError, InputError, MigrationError, VicinalError
 from vicinal.lifecycle.forms import Making, form_of
-from vicinal.lifecycle.ingest import digest_of_text
+from vicinal.lifecycle.ingest import document_of
 from vicinal.lifecycle.migrate.state import KEPT_RATES, MOST_FAILED, MigrationState, put_state, state_of
 from vicinal.lifecycle.project import projection_of
-from vicinal.read.formats import format_of
 from vicinal.space import Vectors
 from vicinal.store import Form, Lane, LedgerEntry, NewRecord, Snapshot, Store, StoredRecord, Transaction
 from vicinal.types import Document, Floats, Progress
@@ -28,8 +27,6 @@ MOST_CHARS = 1 << 22
 PART_S = 1.0
 """What a part should take: what an interruption can lose."""
 NAP_S = 0.1
-FORMS = ("text", "markdown", "python", "rst", "code")
-"""How the text of a record may be built: its digest says which it was."""
 
 Makers = Callable[[Lane], Making]
 
@@ -258,18 +255,7 @@ def documents_of(
 ) -> Iterator[tuple[Document, LedgerEntry]]:
     """Go through records as the documents that they were made of: the digest says how the text was built."""
     for one, found in stored.items():
-        record, entry = found.record, entries[one]
-        plain = Document(id=one, text=record.text, source=record.source, fields=record.fields)
-        yield _built(plain, entry.text_digest), entry
-
-
-def _built(document: Document, digest: str) -> Document:
-    known = format_of(document.source) if document.source else None
-    for form in (*([] if known is None else [known.form]), *FORMS):
-        built = replace(document, form=form)
-        if digest_of_text(built) == digest:
-            return built
-    return document if known is None else replace(document, form=known.form)
+        yield document_of(found.record, entries[one]), entries[one]
 
 
 def _made(
