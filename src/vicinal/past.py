@@ -48,6 +48,13 @@ class CollectionAt(Searches):
         """Return the encoder of the collection as it is open, if it is still in the space of then."""
         return self._origin.encoder if self._origin.space == stand.lane.space else super()._encoder_of(stand)
 
+    def _require_unmoved(self) -> None:
+        """Refuse vectors where the collection of now does, if it is still in the space of then."""
+        if self._origin.space == self.space:
+            self._origin._require_unmoved()  # noqa: SLF001 - of the facade
+        else:
+            super()._require_unmoved()
+
     def get(self, record_id: str) -> Record:
         """Return a record as it was then.
 

@@ -148,6 +148,8 @@ class Searches(Opened):
         ------
         SpaceMismatchError
             The vector is of another space.
+        CanaryMismatchError
+            The encoder gives other vectors now than it did, or was found to when the vector was given.
         InputError
             ``k``, the recall, the question, the filter, the mode or another parameter is wrong.
         UnsupportedError
@@ -339,6 +341,7 @@ class Searches(Opened):
         """
         if isinstance(queries, Vectors):
             self.space.require(queries.space, what="the query vectors")
+            self._require_unmoved()
             told = Told(vectors=queries)
         else:
             told = Told(texts=tuple(_filled(texts_list(queries), "queries")))
@@ -569,6 +572,7 @@ class Searches(Opened):
         """Return the queries of one question, checked."""
         if isinstance(query, Vectors):
             self.space.require(query.space, what="the query vector")
+            self._require_unmoved()
             _require_count(len(query))
             return Told(vectors=query)
         if isinstance(query, str):

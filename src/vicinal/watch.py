@@ -41,8 +41,9 @@ class Watch(Opened):
         Returns
         -------
         CanaryCheck
-            ``same`` is false where a probe lies elsewhere than it lay. Then this collection refuses to write and to
-            answer from now on, until the probes lie where they lay; ``told`` says what to do.
+            ``same`` is false where a probe lies elsewhere than it lay. From then on every collection of this space, in
+            every process that has the database open, refuses to write and to answer by vectors until the probes lie
+            where they lay, also with vectors that were made elsewhere; ``told`` says what to do.
             The check joins the collection's history; a database that is open for reading keeps nothing.
 
         Raises
@@ -59,6 +60,7 @@ class Watch(Opened):
             stand = self._stand
             bare = encode.uncached(self._bare(stand) if stand.encoder is None else stand.encoder)
             found = canary.checked(self._store, bare, collection=self.name)
+            stand.has_moved = not found.same
             if not found.same:
                 stand.encoder = None  # the next use proves its encoder again
                 self._is_proven = False
