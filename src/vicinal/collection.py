@@ -605,7 +605,7 @@ class Collection(Corpus, Trials, Watch):
 
         Notes
         -----
-        Nothing is changed. The model encodes the probe texts and 24 stored ones; a provider only the probe texts.
+        Nothing is changed. The model encodes the probe texts and 60 stored ones; a provider only the probe texts.
         """
         question = Question(
             encoder=self._uncached_encoder,

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from vicinal import encode
 from vicinal._arrays import real_number, texts_list, whole_number
+from vicinal._svg import clean
 from vicinal.errors import DtypeError, ModelNotFoundError, RangeError
 from vicinal.evaluate.judgements.lines import decoded, faulty, numbered_lines, parsed_object
 from vicinal.lifecycle import canary, drift, history
@@ -204,7 +205,7 @@ def _queries(side: SideLike | None, which: str) -> tuple[str, Wanted]:
 def _texts(side: SideLike | None, which: str) -> tuple[str, Wanted]:
     if isinstance(side, str | Path):
         path = Path(side).expanduser()
-        return path.name, Texts(texts=tuple(_texts_of(path)))
+        return clean(path.name), Texts(texts=tuple(_texts_of(path)))
     texts = texts_list(side, which)
     return f"{len(texts)} texts", Texts(texts=tuple(text for text in texts if text.strip()))
 

@@ -39,6 +39,7 @@ LEAST_COSINE = 0.999
 
 HISTORY = "canary"
 """The word of the setting in which checks are kept."""
+NOTHING = "This space has no probe texts yet, so nothing was compared; the first use that can write makes them."
 WAY_OUT = (
     "Bring the former model or runtime back (a provider often serves it under a dated name), take another model with "
     "vicinal migrate, or index the sources into a new database."
@@ -64,7 +65,7 @@ class CanaryCheck:
     runtime, former_runtime : str
         What runs the model now, and what ran it when the probes were made.
     told : str
-        What to do where the encoder has moved, else "".
+        What to do where the encoder has moved, or that there was nothing to compare, else "".
     """
 
     checked_at: str
@@ -197,7 +198,7 @@ def check(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> Cana
         moved=moved,
         runtime=runtime_of(encoder),
         former_runtime=probes[0].runtime if probes else "",
-        told=told if moved else "",
+        told=told if moved else "" if probes else NOTHING,
     )
 
 

@@ -107,7 +107,7 @@ def prove(store: Store, space: Space, encoder: Encoder, *, model: str, samples: 
         Of another space, in the settings of this one, and not behind a cache.
     model : str
         Its name.
-    samples : int, 0 <= samples
+    samples : int, 1 <= samples
         Stored texts that are tried, at most: drawn at random from all collections of the space, a fifth of them the
         longest of many more.
     seed : int
@@ -117,7 +117,7 @@ def prove(store: Store, space: Space, encoder: Encoder, *, model: str, samples: 
     SpaceMismatchError
         They differ in a field that no vector proves, or a text lies elsewhere. ``fields`` names what differs.
     InputError
-        Both are the same space already, or there is nothing to prove it by.
+        Both are the same space already, or there is too little to prove it by.
     """
     if encoder.space == space:
         raise InputError(
@@ -127,11 +127,8 @@ def prove(store: Store, space: Space, encoder: Encoder, *, model: str, samples: 
     with store.snapshot() as snapshot:
         probes = snapshot.canary(space)
         texts = _stored(store, snapshot, space, samples, seed)
-    if not probes and not texts:
-        raise InputError(
-            f"Space {space.id} has neither a canary nor a stored text, so nothing can prove another encoder the same.",
-            where=space.id,
-        )
+        is_empty = not any(lane.rows for lane in lanes_of(snapshot, space.id))
+    _require_evidence(space, probes, texts, is_empty=is_empty)
     found = canary.cosines([*probes, *texts], encoder)
     worst, moved = float(found.min()), int((found < LEAST_COSINE).sum())
     differing = tuple(space.diff(encoder.space))
@@ -226,6 +223,22 @@ def _require_alike(space: Space, other: Space) -> None:
             fields=tuple(unproven),
             expected=space.id,
             got=other.id,
+            where=space.id,
+        )
+
+
+def _require_evidence(space: Space, probes: Sequence[Probe], texts: Sequence[Probe], *, is_empty: bool) -> None:
+    """Refuse to prove anything by nothing: no texts, vectors that are all zero, or probes alone where vectors are stored."""
+    if not any(one.vector.any() for one in [*probes, *texts]):
+        raise InputError(
+            f"Space {space.id} has neither a canary nor a stored text with a vector other than zero, so nothing can prove "
+            "another encoder the same.",
+            where=space.id,
+        )
+    if not is_empty and not any(one.vector.any() for one in texts):
+        raise InputError(
+            f"Space {space.id} has vectors, but no text of them is stored, so only {len(probes)} short probe texts could be "
+            "compared: that is too little to prove another encoder the same. Make a new collection with it.",
             where=space.id,
         )
 

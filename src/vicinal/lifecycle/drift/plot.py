@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from html import escape
 from typing import Any
 
+from vicinal._svg import fit
 from vicinal.lifecycle.history import Entry
 
 NAMES: Mapping[str, str] = {"document": "corpus drift", "query": "query drift"}
@@ -69,21 +69,21 @@ def trend(entries: Sequence[Entry], *, role: str, level: float) -> str:
     told = f"{sum(_number(one.get('p'), 1.0) < level for one in mine)} of them beyond the level {level:g}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {2 * HEIGHT}" width="{WIDTH}" '
-        f'height="{2 * HEIGHT}" role="img"><title>{escape(title)}</title><desc>{escape(told)}</desc>'
+        f'height="{2 * HEIGHT}" role="img"><title>{fit(title)}</title><desc>{fit(told)}</desc>'
         f"<style>{PICTURE}</style>{''.join(panels)}</svg>"
     )
 
 
 def page(drift: Mapping[str, Any]) -> str:
     """Return a report (``Drift.as_dict()``) as one page of HTML: verdict, sentences, tables, trend."""
-    name, history = escape(drift["collection"]), drift["history"]
+    name, history = fit(drift["collection"]), drift["history"]
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">',
         "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
         f"<title>{name}: {drift['verdict']}</title><style>{STYLE}</style></head><body>",
         f"<h1>{name}: {drift['verdict']}</h1>",
-        *(f"<p>{escape(told)}</p>" for told in drift["findings"]),
-        *(f'<p class="soft">→ {escape(told)}</p>' for told in drift["advice"]),
+        *(f"<p>{fit(told)}</p>" for told in drift["findings"]),
+        *(f'<p class="soft">→ {fit(told)}</p>' for told in drift["advice"]),
         *(_shift(shift) for shift in drift["shifts"]),
         *(
             f"<h2>{NAMES[role].capitalize()}, over time</h2>{trend(history, role=role, level=drift['level'])}"
@@ -116,8 +116,8 @@ def _shift(shift: Mapping[str, Any]) -> str:
 
 
 def _table(heads: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f"<th>{escape(one)}</th>" for one in heads)
-    body = "".join("<tr>" + "".join(f"<td>{escape(one)}</td>" for one in row) + "</tr>" for row in rows)
+    head = "".join(f"<th>{fit(one)}</th>" for one in heads)
+    body = "".join("<tr>" + "".join(f"<td>{fit(one)}</td>" for one in row) + "</tr>" for row in rows)
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
@@ -132,17 +132,17 @@ def _panel(values: Sequence[float], bound: float, place: int, name: str, entries
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = "".join(
         f'<circle class="{"over" if value > bound else "dot"}" cx="{x:.1f}" cy="{y:.1f}" r="3.5">'
-        f"<title>{escape(_told(entry))}</title></circle>"
+        f"<title>{fit(_told(entry))}</title></circle>"
         for (x, y), value, entry in zip(places, values, entries, strict=True)
     )
     ends = (
-        f'<text class="soft" x="{LEFT}" y="{bottom + 18}">{escape(_day(entries[0]))}</text>'
-        f'<text class="soft" x="{WIDTH - RIGHT}" y="{bottom + 18}" text-anchor="end">{escape(_day(entries[-1]))}</text>'
+        f'<text class="soft" x="{LEFT}" y="{bottom + 18}">{fit(_day(entries[0]))}</text>'
+        f'<text class="soft" x="{WIDTH - RIGHT}" y="{bottom + 18}" text-anchor="end">{fit(_day(entries[-1]))}</text>'
         if entries
         else ""
     )
     return (
-        f'<text x="{LEFT}" y="{top - 14}">{escape(name)}</text>'
+        f'<text x="{LEFT}" y="{top - 14}">{fit(name)}</text>'
         f'<line class="bound" x1="{LEFT}" y1="{level:.1f}" x2="{WIDTH - RIGHT}" y2="{level:.1f}"/>'
         f'<text class="soft" x="{LEFT - 8}" y="{level + 4:.1f}" text-anchor="end">{label}</text>'
         f'<polyline class="line" points="{points}"/>{dots}{ends}'

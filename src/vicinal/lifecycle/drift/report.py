@@ -81,7 +81,7 @@ class Shift:
         The smallest share of new content that a window of this size shows 8 times in 10; None where no share up to half.
     power : Power or None
     topics : tuple of Topic
-        The cells that changed beyond chance, the largest change first.
+        Where the mixture has shifted, the cells that changed beyond chance, the largest change first.
     new_terms : tuple of str
         Words of what is new.
     novel : tuple of NovelText
