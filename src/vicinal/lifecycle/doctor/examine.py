@@ -10,6 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from vicinal.errors import CorruptStoreError, StoreError, VicinalError
+from vicinal.lifecycle.chunks import has_context
 from vicinal.lifecycle.doctor import (
     agreement,
     codecs,
@@ -219,7 +220,7 @@ def _of_again(case: Case) -> list[Check]:
     encoder = case.encoder
     if isinstance(encoder, VicinalError) or not identity.is_local(encoder):
         return [skipped("encoded again", "identity", "The model is not at hand, or each text would have to be paid.")]
-    if "-c" in case.lane.chunker:
+    if has_context(case.lane.chunker):
         return [
             skipped("encoded again", "identity", "The texts were encoded with their headings, which are not stored.")
         ]

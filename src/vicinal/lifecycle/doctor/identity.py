@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vicinal.encode import made_in
 from vicinal.errors import CanaryMismatchError, SpaceMismatchError, VicinalError, VicinalWarning
 from vicinal.lifecycle import canary
 from vicinal.lifecycle.doctor.check import Check, Limits, judged, skipped
@@ -69,7 +70,7 @@ def check_canary(probes: Sequence[Probe], encoder: Encoder | None, error: Vicina
 
 def is_local(encoder: Encoder) -> bool:
     """Return whether encoding asks no provider, who would have to be paid."""
-    return not encoder.space.weights.startswith("provider:")
+    return not made_in(encoder).weights.startswith("provider:")
 
 
 def check_again(texts: Sequence[str], stored: Floats, encoder: Encoder) -> Check:
