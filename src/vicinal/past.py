@@ -12,8 +12,9 @@ from vicinal.lifecycle.past import WORDS_AT_ONCE
 from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.records import checked_id
 from vicinal.opened import Opened, Stand
+from vicinal.questioning import Told
 from vicinal.search.hybrid import Fusion, Mode
-from vicinal.searches import Searches, Told
+from vicinal.searches import Searches
 from vicinal.space import Encoder
 from vicinal.store.history.past import PastStore
 from vicinal.transfer import batches_of
