@@ -38,8 +38,8 @@ from vicinal.migrations import Migration
 from vicinal.migrations.migration import DELTA, SOAK_S
 from vicinal.opened import following
 from vicinal.past import CollectionAt
+from vicinal.questioning import MAX_K
 from vicinal.search import compile_filter
-from vicinal.searches import MAX_K
 from vicinal.space import Encoder, Space, Vectors, mapping_of
 from vicinal.store import BESIDE, Form
 from vicinal.transfer import batches_of, take_in
@@ -605,8 +605,7 @@ class Collection(Corpus, Trials, Watch):
 
         Notes
         -----
-        Nothing is changed. The model encodes the probe texts, 32 stored ones and the halves of up to 64; a provider only
-        the probe texts.
+        Nothing is changed. The model encodes the probe texts and 60 stored ones; a provider only the probe texts.
         """
         question = Question(
             encoder=self._uncached_encoder,

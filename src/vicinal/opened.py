@@ -19,17 +19,19 @@ from vicinal._arrays import is_encodable
 from vicinal.chunk import Chunker
 from vicinal.errors import (
     CanaryMismatchError,
+    CorruptStoreError,
     ModelNotFoundError,
     ReadOnlyError,
     ReplicaError,
     StoreError,
     VicinalError,
 )
-from vicinal.lifecycle import canary, equivalence, history, projection_of
+from vicinal.lifecycle import canary, equivalence, mismatch, projection_of
 from vicinal.lifecycle.bridge.cascade import Cascade, cascade_of
 from vicinal.lifecycle.forms import Making, offer, offered
 from vicinal.lifecycle.ingest import chunker_of
 from vicinal.lifecycle.migrate.state import BRIDGED, state_of
+from vicinal.lifecycle.mismatch import Mismatch
 from vicinal.lifecycle.question import recall_setting
 from vicinal.rerank import Reranker
 from vicinal.search.background import Background
@@ -57,6 +59,8 @@ class Stand:
         self.lane = lane
         self.model = model
         self.encoder: Encoder | None = None
+        self.mismatch = ""  # the token of the last one that the encoder was proven after
+        self.has_moved = False
         self.rerankers: dict[str, Reranker] = {}
         self.background: tuple[int, int, int, Background] | None = None
         self.failed_at: float | None = None
@@ -233,11 +237,31 @@ class Opened:
         return self._encoder_of(self._now())
 
     def _encoder_of(self, stand: Stand) -> Encoder:
-        """Return the encoder of a lane, proven."""
+        """Return the encoder of a lane, proven; anew where a mismatch was found meanwhile, by whomever."""
         with self._guard:
-            if stand.encoder is None:
-                stand.encoder = self._proven(self._bare(stand), stand)
+            known = self._mismatch(stand)
+            token = "" if known is None else known.token
+            if stand.encoder is None or token not in {"", stand.mismatch}:
+                bare = self._bare(stand) if stand.encoder is None else encode.uncached(stand.encoder)
+                self._is_proven = self._is_proven and not token
+                stand.encoder = None
+                try:
+                    stand.encoder = self._proven(bare, stand)
+                except CanaryMismatchError:
+                    stand.has_moved = True
+                    raise
+                stand.mismatch, stand.has_moved = token, False
             return stand.encoder
+
+    def _mismatch(self, stand: Stand) -> Mismatch | None:
+        """Return the last time that an encoder of a lane's space was found to be another one, as of the last commit."""
+        try:
+            with self._store.snapshot() as snapshot:
+                return mismatch.of(snapshot, stand.lane.space)
+        except CorruptStoreError:
+            raise
+        except StoreError:  # it is closed: an encoder that was proven can still be used by itself
+            return None
 
     def _bare(self, stand: Stand) -> Encoder:
         """Return the encoder of a lane, given or loaded: in its space, and not yet proven."""
@@ -289,8 +313,8 @@ class Opened:
         stand = self._stand
         if lane.number != stand.lane.number:
             return None  # it was cut over meanwhile: what is asked then says so
+        encoder = self._encoder_of(self._stand_of(twin))
         if stand.crossing is None or stand.crossing[:2] != (twin.number, state.bridge):
-            encoder = self._encoder_of(self._stand_of(twin))
             stand.crossing = (twin.number, state.bridge, cascade_of(self._store, lane.name, encoder))
         return stand.crossing[2]
 
@@ -322,22 +346,28 @@ class Opened:
         )
 
     def _require_unmoved(self) -> None:
-        """Refuse vectors that were made elsewhere while the last check of the canary stands that found another encoder.
+        """Refuse vectors that were made elsewhere, to be stored or to be asked with, after a mismatch of the canary.
 
-        Whoever made them may have asked the same one. A later check that finds it the same lets them in again.
+        Whoever made them may have asked the same encoder. They are let in where that of this collection is at hand and
+        lies where it lay, and from a check on that finds it the same.
         """
-        with self._store.snapshot() as snapshot:
-            checks = history.entries(snapshot, self._number, canary.HISTORY, store=self._store)
-        of_space = [one for one in checks if one.get("space", self.space.id) == self.space.id]
-        if of_space and not of_space[-1].get("same", True):
+        stand = self._now()
+        known = self._mismatch(stand)
+        is_suspect = known is not None and known.stands and known.token != stand.mismatch
+        if not (is_suspect or stand.has_moved):
+            return
+        try:
+            self._encoder_of(stand)
+        except VicinalError as error:
+            when = "" if known is None else f", at {known.checked_at},"
             raise CanaryMismatchError(
-                f"The last check of the canary of collection {self.name!r}, at {of_space[-1].get('checked_at')}, found another "
-                f"encoder than the one that made its vectors, so no vectors made elsewhere are taken. {canary.WAY_OUT} "
-                "Then run vicinal canary check.",
+                f"The last check of the canary of collection {self.name!r}{when} found another encoder than the one that "
+                f"made its vectors, so no vectors made elsewhere are taken or answered. {canary.WAY_OUT} Then run vicinal "
+                "canary check.",
                 expected=f">= {canary.LEAST_COSINE}",
-                got=of_space[-1].get("worst"),
+                got=None if known is None else known.worst,
                 where=self.name,
-            )
+            ) from error
 
     @property
     def usage(self) -> dict[str, float] | None:

@@ -12,8 +12,9 @@ from vicinal.lifecycle.past import WORDS_AT_ONCE
 from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.records import checked_id
 from vicinal.opened import Opened, Stand
+from vicinal.questioning import Told
 from vicinal.search.hybrid import Fusion, Mode
-from vicinal.searches import Searches, Told
+from vicinal.searches import Searches
 from vicinal.space import Encoder
 from vicinal.store.history.past import PastStore
 from vicinal.transfer import batches_of
@@ -47,6 +48,13 @@ class CollectionAt(Searches):
     def _encoder_of(self, stand: Stand) -> Encoder:
         """Return the encoder of the collection as it is open, if it is still in the space of then."""
         return self._origin.encoder if self._origin.space == stand.lane.space else super()._encoder_of(stand)
+
+    def _require_unmoved(self) -> None:
+        """Refuse vectors where the collection of now does, if it is still in the space of then."""
+        if self._origin.space == self.space:
+            self._origin._require_unmoved()  # noqa: SLF001 - of the facade
+        else:
+            super()._require_unmoved()
 
     def get(self, record_id: str) -> Record:
         """Return a record as it was then.

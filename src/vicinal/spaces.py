@@ -14,7 +14,7 @@ from vicinal.space import Encoder, Space, mapping_of
 from vicinal.store import Lane, Snapshot, Store
 
 SAMPLES = 200
-MOST_SAMPLES = 10_000
+LEAST_SAMPLES, MOST_SAMPLES = 10, 10_000
 
 
 class Spaces:
@@ -54,8 +54,9 @@ class Spaces:
             The id of the space that is stored, or the name of a collection in it.
         model : str or Encoder
             The other one: a name, which is loaded in the space's own settings, or an encoder.
-        samples : int, 0 <= samples
-            Stored texts that it must put where they lie, beside the probe texts. Cost: their encoding.
+        samples : int, 10 <= samples <= 10,000
+            Stored texts that it must put where they lie, beside the probe texts, or all where there are fewer. Cost: their
+            encoding.
         serve : bool
             Whether the collections of the space (the one collection, where one was named) load this model by
             themselves from now on. It needs a name.
@@ -71,13 +72,14 @@ class Spaces:
         SpaceMismatchError
             They are not the same: a field differs that no vector proves, or a text lies elsewhere. Nothing is recorded.
         InputError
-            Both are one space already, or there is nothing to prove it by.
+            Both are one space already, or there is too little to prove it by: where vectors are stored without texts, or
+            all that are compared are zero.
         NotFoundError
             There is no such space or collection.
         ReadOnlyError
             The database was opened for reading.
         """
-        samples = whole_number(samples, "samples", low=0, high=MOST_SAMPLES)
+        samples = whole_number(samples, "samples", low=LEAST_SAMPLES, high=MOST_SAMPLES)
         seed = whole_number(seed, "seed", low=0)
         with self._store.snapshot() as snapshot:
             stored, lanes = _lanes_meant(snapshot, space)

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from vicinal import encode
 from vicinal._arrays import real_number, texts_list, whole_number
+from vicinal._svg import clean
 from vicinal.errors import DtypeError, ModelNotFoundError, RangeError
 from vicinal.evaluate.judgements.lines import decoded, faulty, numbered_lines, parsed_object
 from vicinal.lifecycle import canary, drift, history
@@ -41,8 +42,9 @@ class Watch(Opened):
         Returns
         -------
         CanaryCheck
-            ``same`` is false where a probe lies elsewhere than it lay. Then this collection refuses to write and to
-            answer from now on, until the probes lie where they lay; ``told`` says what to do.
+            ``same`` is false where a probe lies elsewhere than it lay. From then on every collection of this space, in
+            every process that has the database open, refuses to write and to answer by vectors until the probes lie
+            where they lay, also with vectors that were made elsewhere; ``told`` says what to do.
             The check joins the collection's history; a database that is open for reading keeps nothing.
 
         Raises
@@ -59,6 +61,7 @@ class Watch(Opened):
             stand = self._stand
             bare = encode.uncached(self._bare(stand) if stand.encoder is None else stand.encoder)
             found = canary.checked(self._store, bare, collection=self.name)
+            stand.has_moved = not found.same
             if not found.same:
                 stand.encoder = None  # the next use proves its encoder again
                 self._is_proven = False
@@ -202,7 +205,7 @@ def _queries(side: SideLike | None, which: str) -> tuple[str, Wanted]:
 def _texts(side: SideLike | None, which: str) -> tuple[str, Wanted]:
     if isinstance(side, str | Path):
         path = Path(side).expanduser()
-        return path.name, Texts(texts=tuple(_texts_of(path)))
+        return clean(path.name), Texts(texts=tuple(_texts_of(path)))
     texts = texts_list(side, which)
     return f"{len(texts)} texts", Texts(texts=tuple(text for text in texts if text.strip()))
 

@@ -17,6 +17,7 @@ from provider_worlds import FakeOpenAI
 from vicinal.cli import canary
 from vicinal.errors import RemoteError
 from vicinal.lifecycle.drift import power
+from vicinal.testing import ToyEncoder
 
 WORDS = ("bank account card loan", "bread oven pan sauce", "flight gate passport train", "galaxy comet orbit moon")
 
@@ -173,3 +174,30 @@ def test_spaces_are_listed_proven_and_withdrawn(place, run):
         assert "no more" in " ".join(text.split())
         assert run("spaces", "withdraw", "notes", other.name, "--json")[0] == 3
         assert "the same" in run("spaces", "assert-same", "notes", other.name)[1]
+
+
+def test_nothing_in_a_database_steers_the_terminal(run, tmp_path, monkeypatch):
+    """Names, ids and texts with control characters are printed without them."""
+    monkeypatch.chdir(tmp_path)
+    name = "no\x1b[31mtes"
+    with vicinal.open(".vicinal") as db:
+        notes = db.collection(name, model=ToyEncoder())
+        notes.add([{"id": f"{n}\x1b[2J", "text": f"\x9b31m word {n} " * (1 + n % 3), "n": n} for n in range(60)])
+        notes.check_canary()
+    for words in (
+        ("doctor",),
+        ("spaces", "list"),
+        ("canary", "history"),
+        ("drift", name, "--reference", "n<30", "--current", "n>=30"),
+    ):
+        _, out, err = run(*words)
+        assert not {"\x1b", "\x9b"} & set(out + err), words
+
+
+def test_a_page_that_cannot_be_written_is_an_error_of_the_disk(place, run):
+    """And not of the program."""
+    status, _, err = run(
+        "drift", "notes", "--reference", "year<2024", "--current", "year=2024", "--html", "none/drift.html"
+    )
+    assert status not in {0, 1, 70}
+    assert "none" in err

@@ -17,6 +17,7 @@ from vicinal.cli.output import (
     JsonOption,
     console,
     errors,
+    harmless,
     opened_collection,
     print_json,
 )
@@ -80,7 +81,7 @@ def history(
     for one in found[-SHOWN:]:
         colour = "green" if one.get("same") else "red"
         console.print(
-            f"{escape(str(one.get('checked_at')))}  [{colour}]{one.get('worst'):.6f}[/]  {escape(str(one.get('runtime')))}",
+            f"{escape(str(one.get('checked_at')))}  [{colour}]{one.get('worst'):.6f}[/]  {escape(harmless(str(one.get('runtime'))))}",
             highlight=False,
         )
     if not found:
@@ -102,12 +103,12 @@ def _checked(db: Path | None, collection: str | None, *, as_json: bool) -> None:
 def _show(name: str, found: dict[str, Any]) -> None:
     state = "[green]the same[/]" if found["same"] else "[bold red]moved[/]"
     console.print(
-        f"{found['checked_at']}  [bold]{escape(name)}[/]: {state}, {found['probes']} probe texts, worst cosine "
+        f"{found['checked_at']}  [bold]{escape(harmless(name))}[/]: {state}, {found['probes']} probe texts, worst cosine "
         f"{found['worst']:.6f} (at least {found['least']:g})",
         highlight=False,
     )
     if found["told"]:
-        errors.print(escape(found["told"]), highlight=False)
+        errors.print(escape(harmless(found["told"])), highlight=False)
 
 
 def _seconds(text: str) -> float:

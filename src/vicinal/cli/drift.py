@@ -9,6 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from vicinal._files import disk_errors, write_atomically
 from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, harmless, opened, print_json, progress_bar
 from vicinal.cli.search import parse_where
 from vicinal.errors import InputError
@@ -69,7 +70,8 @@ def drift(
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     if html is not None:
-        html.write_text(found.page(), encoding="utf-8")
+        with disk_errors(html):
+            write_atomically(html, found.page().encode())
     said = found.as_dict()
     if as_json:
         print_json(said)
@@ -103,7 +105,9 @@ def _side(told: list[str] | None, option: str) -> Any:  # noqa: ANN401 - a side 
 def _show(said: dict[str, Any], lines: dict[str, str]) -> None:
     """Print what was found: the verdict, sentences, what grew, what is new."""
     colour = "red" if said["alarm"] else "yellow" if said["verdict"] != "no drift" else "green"
-    console.print(f"[bold]{escape(said['collection'])}[/]: [bold {colour}]{said['verdict']}[/]", highlight=False)
+    console.print(
+        f"[bold]{escape(harmless(said['collection']))}[/]: [bold {colour}]{said['verdict']}[/]", highlight=False
+    )
     for told in said["findings"]:
         console.print(f"  {escape(harmless(told))}", highlight=False)
     for shift in said["shifts"]:

@@ -18,6 +18,7 @@ from vicinal.cli.output import (
     bytes_text,
     console,
     errors,
+    harmless,
     opened_collection,
     print_json,
     progress_bar,
@@ -99,16 +100,17 @@ def _show(found: Health) -> None:
     """Print what is wrong with what to do, then every check in a line."""
     color = COLORS[found.state]
     console.print(
-        f"[bold]{escape(found.collection)}[/] [bold {color}]{found.state}[/]  {found.chunks:,} chunks of "
+        f"[bold]{escape(harmless(found.collection))}[/] [bold {color}]{found.state}[/]  {found.chunks:,} chunks of "
         f"{found.records:,} records, {found.sampled:,} looked at, {found.took_s:.1f} s",
         highlight=False,
     )
     for one in (*found.alarms, *found.notices):
         console.print(
-            f"\n[{COLORS[one.state]}]{MARKS[one.state]} {escape(one.name)}[/]: {escape(one.told)}", highlight=False
+            f"\n[{COLORS[one.state]}]{MARKS[one.state]} {escape(one.name)}[/]: {escape(harmless(one.told))}",
+            highlight=False,
         )
         if one.advice:
-            console.print(f"  → {escape(one.advice)}", highlight=False)
+            console.print(f"  → {escape(harmless(one.advice))}", highlight=False)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for name in ("", "check", "measured", "limits"):
         table.add_column(name, header_style="dim")

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, opened, print_json
+from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, harmless, opened, print_json
 
 app = typer.Typer(help="Spaces: list, assert-same, withdraw.", no_args_is_help=True)
 SpaceArgument = Annotated[
@@ -27,14 +27,16 @@ def list_spaces(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
     for one in found:
         models = ", ".join(name or "an encoder of the program's own" for name in one["models"])
         console.print(
-            f"[bold]{one['id']}[/]  {one['dim']} dimensions, {one['probes']} probe texts, {escape(models)}",
+            f"[bold]{one['id']}[/]  {one['dim']} dimensions, {one['probes']} probe texts, {escape(harmless(models))}",
             highlight=False,
             soft_wrap=True,
         )
-        console.print(f"  collections: {escape(', '.join(one['collections']))}", highlight=False, soft_wrap=True)
+        console.print(
+            f"  collections: {escape(harmless(', '.join(one['collections'])))}", highlight=False, soft_wrap=True
+        )
         for same in one["same"]:
             console.print(
-                f"  the same as [cyan]{escape(same.model or same.other)}[/] ({same.other}): {same.probes} probe and {same.texts} "
+                f"  the same as [cyan]{escape(harmless(same.model or same.other))}[/] ({same.other}): {same.probes} probe and {same.texts} "
                 f"stored texts, worst cosine {same.worst:.6f}, {same.asserted_at}",
                 highlight=False,
                 soft_wrap=True,

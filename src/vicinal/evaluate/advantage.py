@@ -11,6 +11,7 @@ the sign was right wherever the advantage was further from 1 than that.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -81,8 +82,9 @@ class Advantage:
         return "act" if self.act else "do not act"
 
     def to_mapping(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {**asdict(self), "decision": self.decision, "cost": dict(self.cost), "notices": list(self.notices)}
+        """Return it as plain data; None for a number that is infinite, since JSON has none such."""
+        told = {name: _finite(value) for name, value in asdict(self).items()}
+        return {**told, "decision": self.decision, "cost": dict(self.cost), "notices": list(self.notices)}
 
     def svg(self) -> str:
         """Return a picture: the metric of the three, with intervals."""
@@ -144,6 +146,13 @@ def advantage_of(
         cost=dict(cost or {}),
         notices=notices,
     )
+
+
+def _finite(value: Any) -> Any:  # noqa: ANN401 - a field's own
+    """Return a field with None for what is not finite in it."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _mean(values: Doubles, draws: int, seed: int) -> Measured:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vicinal.errors import CanaryMismatchError, VicinalWarning
-from vicinal.lifecycle import history
+from vicinal.lifecycle import history, mismatch
 from vicinal.space import Encoder, Space, runtime_of
 from vicinal.store import Probe, Store
 from vicinal.types import Floats
@@ -39,6 +39,7 @@ LEAST_COSINE = 0.999
 
 HISTORY = "canary"
 """The word of the setting in which checks are kept."""
+NOTHING = "This space has no probe texts yet, so nothing was compared; the first use that can write makes them."
 WAY_OUT = (
     "Bring the former model or runtime back (a provider often serves it under a dated name), take another model with "
     "vicinal migrate, or index the sources into a new database."
@@ -64,7 +65,7 @@ class CanaryCheck:
     runtime, former_runtime : str
         What runs the model now, and what ran it when the probes were made.
     told : str
-        What to do where the encoder has moved, else "".
+        What to do where the encoder has moved, or that there was nothing to compare, else "".
     """
 
     checked_at: str
@@ -84,7 +85,7 @@ def settle(store: Store, encoder: Encoder, *, collection: str) -> tuple[Probe, .
     Parameters
     ----------
     store : Store
-        Only read: whoever makes a space, or finds it without a canary, writes what this returns.
+        Whoever makes a space, or finds it without a canary, writes what this returns; here only a mismatch is written.
     encoder : Encoder
         The one that calls its model, not one behind a cache: that would only tell what the model gave before.
     collection : str
@@ -93,11 +94,14 @@ def settle(store: Store, encoder: Encoder, *, collection: str) -> tuple[Probe, .
     Raises
     ------
     CanaryMismatchError
-        The encoder puts a probe elsewhere than where it lies.
+        The encoder puts a probe elsewhere than where it lies. The space is marked: see ``vicinal.lifecycle.mismatch``.
     """
     with store.snapshot() as snapshot:
         kept = snapshot.canary(encoder.space)
-    verify(kept, encoder, collection=collection)
+    found = check(kept, encoder, collection=collection)
+    if not found.same:
+        mismatch.put(store, encoder.space, checked_at=found.checked_at, worst=found.worst)
+    _require_same(found, collection)
     return kept or make(encoder)
 
 
@@ -128,7 +132,7 @@ def cosines(probes: Sequence[Probe], encoder: Encoder) -> Floats:
     Returns
     -------
     float32 array of shape (N,)
-        1 where both are zero: a text in which the model knows nothing, then and now.
+        1 where both are zero: a text in which the model knows nothing, then and now. -1 where it gives no number.
     """
     now = _encoded(encoder, [(probe.role, probe.text) for probe in probes])
     kept = np.stack([probe.vector for probe in probes])
@@ -138,7 +142,8 @@ def cosines(probes: Sequence[Probe], encoder: Encoder) -> Floats:
     if not encoder.space.normalized:  # then the length counts as well: the shorter over the longer
         spans = np.stack([np.linalg.norm(now, axis=1), np.linalg.norm(kept, axis=1)])
         products = products * spans.min(axis=0) / np.maximum(spans.max(axis=0), np.finfo(np.float32).tiny)
-    return np.asarray(np.where(both_zero, 1, products / np.maximum(lengths, np.finfo(np.float32).tiny)), np.float32)
+    found = np.where(both_zero, 1, products / np.maximum(lengths, np.finfo(np.float32).tiny))
+    return np.asarray(np.where(np.isfinite(found), found, -1), np.float32)
 
 
 def verify(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> None:
@@ -149,7 +154,10 @@ def verify(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> Non
     CanaryMismatchError
         A cosine is below ``LEAST_COSINE``.
     """
-    found = check(probes, encoder, collection=collection)
+    _require_same(check(probes, encoder, collection=collection), collection)
+
+
+def _require_same(found: CanaryCheck, collection: str) -> None:
     if not found.same:
         raise CanaryMismatchError(
             found.told, expected=f">= {LEAST_COSINE}", got=round(found.worst, 6), where=collection
@@ -190,12 +198,14 @@ def check(probes: Sequence[Probe], encoder: Encoder, *, collection: str) -> Cana
         moved=moved,
         runtime=runtime_of(encoder),
         former_runtime=probes[0].runtime if probes else "",
-        told=told if moved else "",
+        told=told if moved else "" if probes else NOTHING,
     )
 
 
 def checked(store: Store, encoder: Encoder, *, collection: str, keep: bool = True) -> CanaryCheck:
     """Check an encoder against the canary of a collection's space, and keep what was found in its history.
+
+    Where it has moved the space is marked, for all who have one of its collections open; else the mark is lifted.
 
     Parameters
     ----------
@@ -211,6 +221,10 @@ def checked(store: Store, encoder: Encoder, *, collection: str, keep: bool = Tru
         probes = snapshot.canary(lane.space)
     lane.space.require(encoder.space, what=f"the encoder that is checked for collection {collection!r}")
     found = check(probes, encoder, collection=collection)
+    if found.same:
+        mismatch.lift(store, lane.space)
+    else:
+        mismatch.put(store, lane.space, checked_at=found.checked_at, worst=found.worst)
     if keep:
         told = {name: getattr(found, name) for name in ("checked_at", "same", "probes", "moved", "runtime")}
         told["space"] = lane.space.id

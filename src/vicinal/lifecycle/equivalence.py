@@ -16,6 +16,7 @@ import numpy as np
 from vicinal.errors import InputError, NotFoundError, SpaceMismatchError, corrupt
 from vicinal.lifecycle import canary, history
 from vicinal.lifecycle.canary import LEAST_COSINE
+from vicinal.lifecycle.chunks import has_context, in_turn, text_of
 from vicinal.space import Encoder, Space
 from vicinal.store import Lane, Probe, Snapshot, Store, Transaction, rows_of
 
@@ -107,7 +108,7 @@ def prove(store: Store, space: Space, encoder: Encoder, *, model: str, samples: 
         Of another space, in the settings of this one, and not behind a cache.
     model : str
         Its name.
-    samples : int, 0 <= samples
+    samples : int, 1 <= samples
         Stored texts that are tried, at most: drawn at random from all collections of the space, a fifth of them the
         longest of many more.
     seed : int
@@ -117,7 +118,7 @@ def prove(store: Store, space: Space, encoder: Encoder, *, model: str, samples: 
     SpaceMismatchError
         They differ in a field that no vector proves, or a text lies elsewhere. ``fields`` names what differs.
     InputError
-        Both are the same space already, or there is nothing to prove it by.
+        Both are the same space already, or there is too little to prove it by.
     """
     if encoder.space == space:
         raise InputError(
@@ -127,11 +128,8 @@ def prove(store: Store, space: Space, encoder: Encoder, *, model: str, samples: 
     with store.snapshot() as snapshot:
         probes = snapshot.canary(space)
         texts = _stored(store, snapshot, space, samples, seed)
-    if not probes and not texts:
-        raise InputError(
-            f"Space {space.id} has neither a canary nor a stored text, so nothing can prove another encoder the same.",
-            where=space.id,
-        )
+        is_empty = not any(lane.rows for lane in lanes_of(snapshot, space.id))
+    _require_evidence(space, probes, texts, is_empty=is_empty)
     found = canary.cosines([*probes, *texts], encoder)
     worst, moved = float(found.min()), int((found < LEAST_COSINE).sum())
     differing = tuple(space.diff(encoder.space))
@@ -230,24 +228,39 @@ def _require_alike(space: Space, other: Space) -> None:
         )
 
 
+def _require_evidence(space: Space, probes: Sequence[Probe], texts: Sequence[Probe], *, is_empty: bool) -> None:
+    """Refuse to prove anything by nothing: no texts, vectors that are all zero, or probes alone where vectors are stored."""
+    if not any(one.vector.any() for one in [*probes, *texts]):
+        raise InputError(
+            f"Space {space.id} has neither a canary nor a stored text with a vector other than zero, so nothing can prove "
+            "another encoder the same.",
+            where=space.id,
+        )
+    if not is_empty and not any(one.vector.any() for one in texts):
+        raise InputError(
+            f"Space {space.id} has vectors, but no text of theirs is stored as it was encoded, so only {len(probes)} short probe "
+            "texts could be compared: that is too little to prove another encoder the same. Make a new collection with it.",
+            where=space.id,
+        )
+
+
 def _stored(store: Store, snapshot: Snapshot, space: Space, samples: int, seed: int) -> list[Probe]:
     """Return stored texts with their vectors, drawn from all collections of a space, the longest of many among them."""
     chance = np.random.default_rng(seed)
-    lanes = [lane for lane in lanes_of(snapshot, space.id) if lane.rows]
+    lanes = [lane for lane in lanes_of(snapshot, space.id) if lane.rows and not has_context(lane.chunker)]
     found: list[Probe] = []
     for lane in lanes:
         wanted = -(-samples // len(lanes))
         rows = rows_of(store.view(snapshot, lane).alive)
         rows = np.sort(chance.permutation(rows)[: wanted * POOL])
-        chunks = snapshot.chunks_at(lane, rows.tolist())
-        filled = [row for row, one in chunks.items() if one.record.text[one.start : one.end].strip()]
-        by_length = sorted(filled, key=lambda row: chunks[row].start - chunks[row].end)
+        texts = ((row, text_of(chunk)) for row, chunk in in_turn(snapshot, lane, rows))
+        filled = {row: len(text) for row, text in texts if text.strip()}
+        by_length = sorted(filled, key=lambda row: -filled[row])
         longest = by_length[: round(wanted * LONGEST_SHARE)]
         rest = sorted(set(filled) - set(longest))
         chosen = sorted([*longest, *chance.permutation(rest)[: wanted - len(longest)].tolist()])
-        vectors = snapshot.vectors_at(lane, np.array(chosen, dtype=np.int64))
-        for row, vector in zip(chosen, vectors, strict=True):
-            one = chunks[row]
-            text = one.record.text[one.start : one.end]
+        at = np.array(chosen, dtype=np.int64)
+        told = [text_of(chunk) for _, chunk in in_turn(snapshot, lane, at)]
+        for text, vector in zip(told, snapshot.vectors_at(lane, at), strict=True):
             found.append(Probe(role="document", text=text, runtime="", vector=np.array(vector)))
     return found[:samples]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -119,3 +120,12 @@ def test_the_picture_is_xml_and_says_what_it_shows() -> None:
     assert told["decision"] == "act"
     assert told["cost"] == {"pairs": 3}
     assert told["advantage"]["value"] == found.advantage.value
+
+
+def test_plain_data_has_no_infinite_numbers():
+    """Old vectors that find nothing give a ratio that JSON cannot hold."""
+    found = advantage_of({"old": [0.0] * 4, "cascade": [1.0] * 4, "full": [1.0] * 4}, metric="ndcg@10", draws=50)
+    told = json.loads(json.dumps(found.to_mapping(), allow_nan=False))
+    assert found.advantage.value == float("inf")
+    assert told["advantage"]["value"] is None
+    assert told["cascade"]["value"] == 1

@@ -17,6 +17,7 @@ from vicinal.errors import (
     DtypeError,
     InputError,
     NotFoundError,
+    RangeError,
     SpaceMismatchError,
 )
 from vicinal.lifecycle import equivalence
@@ -214,3 +215,34 @@ def test_projected_collections_need_their_own_proof(db):
     db.assert_same("notes", encoder("other"))
     with pytest.raises(SpaceMismatchError):
         db.collection("short", model=encoder("other"))
+
+
+def test_probes_alone_prove_nothing_of_stored_vectors(tmp_path):
+    """Vectors without texts: what cuts at 90 characters would pass. An empty collection has nothing to lose."""
+    with vicinal.open(tmp_path / "db") as db:
+        notes = db.collection("notes", model=encoder())
+        assert db.assert_same("notes", encoder("other")).texts == 0
+        db.withdraw_same("notes", encoder("other").space.id)
+        notes.add([{"id": "a", "text": ""}], vectors=encoder().encode_documents(["aei"]))
+        with pytest.raises(InputError, match="too little"):
+            db.assert_same("notes", encoder("other"))
+        assert db.spaces()[0]["same"] == []
+
+
+@pytest.mark.filterwarnings("ignore::vicinal.errors.UnknownTextWarning")
+def test_vectors_of_zero_prove_nothing(tmp_path):
+    """Two models that know none of the texts agree on all of them."""
+
+    def nothing(texts):
+        return [[0.0] * 6 for _ in texts]
+
+    with vicinal.open(tmp_path / "db") as db:
+        db.collection("notes", model=encoder(function=nothing)).add(RECORDS)
+        with pytest.raises(InputError, match="other than zero"):
+            db.assert_same("notes", encoder("other", nothing))
+
+
+def test_fewer_than_ten_stored_texts_may_not_be_asked_for(db):
+    """Evidence has a least size."""
+    with pytest.raises(RangeError, match="samples"):
+        db.assert_same("notes", encoder("other"), samples=0)

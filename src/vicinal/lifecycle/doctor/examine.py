@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from vicinal.errors import CorruptStoreError, StoreError, VicinalError
+from vicinal.lifecycle.chunks import has_context
 from vicinal.lifecycle.doctor import (
     agreement,
     codecs,
@@ -28,13 +29,15 @@ from vicinal.lifecycle.doctor.geometry import Spectrum
 from vicinal.lifecycle.doctor.health import Health
 from vicinal.lifecycle.doctor.index import Served
 from vicinal.lifecycle.doctor.sample import SAMPLE_ROWS, Sample, Texts, drawn, raw_texts, texts_of
-from vicinal.space import Encoder
+from vicinal.space import Encoder, Vectors
 from vicinal.store import Lane, LaneView, Snapshot, Store
 from vicinal.types import Floats, Progress, Rows
 
 PAIRS = 2000
 """Pairs of neighbouring chunks that alignment is measured with, at most."""
 SPECTRUM = 100
+SOUGHT_RECALL = 0.99
+"""Of the search for what lies in the place of a vector; what lies there itself is found more often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,7 +220,7 @@ def _of_again(case: Case) -> list[Check]:
     encoder = case.encoder
     if isinstance(encoder, VicinalError) or not identity.is_local(encoder):
         return [skipped("encoded again", "identity", "The model is not at hand, or each text would have to be paid.")]
-    if "-c" in case.lane.chunker:
+    if has_context(case.lane.chunker):
         return [
             skipped("encoded again", "identity", "The texts were encoded with their headings, which are not stored.")
         ]
@@ -253,10 +256,25 @@ def _of_texts(case: Case) -> list[Check]:
 
 def _of_duplicates(case: Case) -> list[Check]:
     sample, texts = case.sample, case.texts
-    scale = sample.living / len(sample) if len(sample) else 1.0
+    if not sample.is_whole:
+        return _of_sought(case)
     digests = [texts.digests[place] for place in sample.unit_places]
-    near = duplicates.check_near(sample.unit, digests, case.ids_of_unit(), seed=case.question.seed, scale=scale)
-    return [*duplicates.check_duplicates(texts.digests, texts.ids, scale), *near]
+    near = duplicates.check_near(sample.unit, digests, case.ids_of_unit(), seed=case.question.seed)
+    return [*duplicates.check_duplicates(texts.digests, texts.ids), *near]
+
+
+def _of_sought(case: Case) -> list[Check]:
+    sample, lane, view = case.sample, case.lane, case.view
+    mixed = np.random.default_rng(case.question.seed).permutation(sample.unit_places)
+    chosen = np.sort(mixed[: duplicates.SOUGHT])
+    asked = Vectors(sample.vectors[chosen], lane.space)
+    nearest = case.served.index.search(asked, k=duplicates.PLACES, mask=view.alive, recall=SOUGHT_RECALL).rows
+
+    def read(rows: Rows) -> tuple[Floats, Sequence[bytes], Sequence[str]]:
+        texts = texts_of(case.snapshot, lane, rows)
+        return case.snapshot.vectors_at(lane, rows), texts.digests, texts.ids
+
+    return duplicates.check_sought(duplicates.sought(sample.rows[chosen], sample.vectors[chosen], nearest, read))
 
 
 def _of_languages(case: Case) -> list[Check]:

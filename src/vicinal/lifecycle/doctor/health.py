@@ -63,7 +63,7 @@ class Health:
     def html(self) -> str:
         """Return it as one page with pictures, which asks for nothing from anywhere."""
         about = (
-            f"{len(self.alarms)} alarms, {len(self.notices)} notices. {self.chunks:,} chunks of {self.records:,} records, "
+            f"{_counted(len(self.alarms), 'alarm')}, {_counted(len(self.notices), 'notice')}. {self.chunks:,} chunks of {self.records:,} records, "
             f"{self.sampled:,} looked at (seed {self.seed}), {self.took_s:.1f} s."
         )
         return page_of(
@@ -75,3 +75,7 @@ class Health:
         """Return the health of a collection that could not even be opened: one alarm, which says why."""
         found = broken("files and ledger", "ledger", error, RESTORE)
         return cls(collection=collection, records=0, chunks=0, sampled=0, seed=0, took_s=0.0, checks=(found,))
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count} {word}" if count == 1 else f"{count} {word}s"

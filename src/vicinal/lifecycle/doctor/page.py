@@ -18,9 +18,14 @@ p { margin: .3rem 0; } .soft { color: var(--soft); } ol { margin: .3rem 0; paddi
 .alarm { color: var(--alarm); } .notice { color: var(--notice); } .ok { color: var(--ok); } .skipped { color: var(--skipped); }
 .wide { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; width: 100%; }
 th, td { text-align: left; padding: .35rem .9rem .35rem 0; vertical-align: baseline; } th { color: var(--soft); font-weight: 500; }
-tr + tr td { border-top: 1px solid var(--line); } td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+tr + tr td { border-top: 1px solid var(--line); } .n { text-align: right; font-variant-numeric: tabular-nums; } td.n { max-width: 9rem; }
 td.state, td.name { white-space: nowrap; } td.told { overflow-wrap: anywhere; min-width: 18rem; } td.state { font-weight: 600; }
 .pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(19rem, 1fr)); gap: 1rem; } svg { display: block; max-width: 100%; height: auto; }
+@media (max-width: 48rem) {
+  table, tbody { display: block; } tr { display: grid; grid-template-columns: auto 1fr auto; padding: .4rem 0; }
+  tr:first-child { display: none; } tr + tr { border-top: 1px solid var(--line); } tr + tr td { border: 0; padding: .1rem .7rem .1rem 0; }
+  td.name { white-space: normal; } td.n { max-width: 11rem; padding-right: 0; } td.told { grid-column: 1 / -1; min-width: 0; order: 1; } td.limits { grid-column: 1 / -1; order: 2; }
+}
 """
 MARKS: dict[State, str] = {"alarm": "✖ alarm", "notice": "▲ notice", "ok": "✓ ok", "skipped": "– skipped"}
 WIDTH, HEIGHT = 320.0, 200.0
@@ -58,11 +63,12 @@ def _table(checks: Sequence[Check]) -> str:
     """Return one row for each check."""
     rows = "".join(
         f'<tr><td class="state {one.state}">{MARKS[one.state]}</td><td class="name">{fit(one.name)}</td>'
-        f'<td class="n">{fit(one.value_text)}</td><td class="soft">{fit(_limits(one))}</td>'
+        f'<td class="n">{fit(one.value_text)}</td><td class="limits soft">{fit(_limits(one))}</td>'
         f'<td class="told">{fit(one.told)}</td></tr>'
         for one in checks
     )
-    heads = "".join(f"<th>{one}</th>" for one in ("", "check", "measured", "limits and their source", "found"))
+    names = {"": "", "check": "", "measured": "n", "limits and their source": "", "found": ""}
+    heads = "".join(f'<th class="{css}">{one}</th>' for one, css in names.items())
     return f'<div class="wide"><table><tr>{heads}</tr>{rows}</table></div>'
 
 

@@ -6,13 +6,14 @@ Letters: N sampled rows, D components.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from vicinal.lexical.languages import guessed
+from vicinal.lifecycle.chunks import in_turn, text_of
 from vicinal.lifecycle.doctor.languages import script_of
 from vicinal.store import Lane, LaneView, Snapshot, rows_of
 from vicinal.store.snapshot import StoredChunk
@@ -20,7 +21,6 @@ from vicinal.types import Floats, Mask, Rows
 
 SAMPLE_ROWS, SAMPLE_VALUES = 20_000, 30_000_000
 """Rows that are looked at, at most, and components in all: 120 MB, which are held up to four times."""
-TEXTS_AT_ONCE = 1000
 DIGEST_BYTES = 16
 LANGUAGE_CHARS = 1000
 """Of a text, from which its language is guessed."""
@@ -98,8 +98,8 @@ def drawn(snapshot: Snapshot, lane: Lane, view: LaneView, *, count: int, seed: i
 
 
 def texts_of(snapshot: Snapshot, lane: Lane, rows: Rows) -> Texts:
-    """Return what is known of the texts of some living rows. Memory: a thousand records at a time."""
-    told = [_told(row, chunk) for row, chunk in _chunks(snapshot, lane, rows)]
+    """Return what is known of the texts of some living rows. Memory: a hundred records at a time."""
+    told = [_told(row, chunk) for row, chunk in in_turn(snapshot, lane, rows)]
     ids, chars, digests, scripts, languages, next_rows = zip(*told, strict=True) if told else ((),) * 6
     return Texts(
         ids=ids,
@@ -113,17 +113,7 @@ def texts_of(snapshot: Snapshot, lane: Lane, rows: Rows) -> Texts:
 
 def raw_texts(snapshot: Snapshot, lane: Lane, rows: Rows) -> list[str]:
     """Return the texts of a few living rows."""
-    return [
-        "" if chunk is None else chunk.record.text[chunk.start : chunk.end]
-        for _, chunk in _chunks(snapshot, lane, rows)
-    ]
-
-
-def _chunks(snapshot: Snapshot, lane: Lane, rows: Rows) -> Iterator[tuple[int, StoredChunk | None]]:
-    for start in range(0, len(rows), TEXTS_AT_ONCE):
-        part = rows[start : start + TEXTS_AT_ONCE].tolist()
-        found = snapshot.chunks_at(lane, part)
-        yield from ((row, found.get(row)) for row in part)
+    return [text_of(chunk) for _, chunk in in_turn(snapshot, lane, rows)]
 
 
 def _told(row: int, chunk: StoredChunk | None) -> tuple[str, int, bytes, str, str, int]:

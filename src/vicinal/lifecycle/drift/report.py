@@ -81,7 +81,7 @@ class Shift:
         The smallest share of new content that a window of this size shows 8 times in 10; None where no share up to half.
     power : Power or None
     topics : tuple of Topic
-        The cells that changed beyond chance, the largest change first.
+        Where the mixture has shifted, the cells that changed beyond chance, the largest change first.
     new_terms : tuple of str
         Words of what is new.
     novel : tuple of NovelText
@@ -218,8 +218,9 @@ def _detectable(shift: Shift) -> str:
         return "Which share of new content a window of this size shows was not measured: the reference is too small."
     if shift.detectable_share is None:
         return (
-            f"A window of {shift.current_texts} against a reference of {shift.reference_texts} shows no share of new "
-            "content with certainty; take more texts."
+            f"With {shift.current_texts} texts against {shift.reference_texts}, new content that is no farther from all else "
+            "than the reference's own topics are from one another is missed more often than 2 times in 10, also where it is "
+            "half of all; take more texts."
         )
     return (
         f"With {shift.current_texts} texts against {shift.reference_texts}, new content is found {WANTED * 10:.0f} times in "

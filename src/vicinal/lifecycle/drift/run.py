@@ -144,6 +144,8 @@ def _encoder_moved(store: Store, name: str, check: CanaryCheck, level: float, wi
 def _encoder_told(check: CanaryCheck | None) -> list[str]:
     if check is None:
         return ["The encoder was not checked: its model is not at hand. Only stored vectors were compared."]
+    if not check.probes:
+        return ["The encoder was not checked: its space has no probe texts. Only what the vectors tell was compared."]
     return [
         f"No encoder drift: {check.probes} probe texts lie where they lay, the worst at a cosine of {check.worst:.6f}."
     ]
@@ -182,8 +184,8 @@ def _shift(
 
 
 def _topics(reference: Side, current: Side, tests: Panel, *, shifted: bool) -> tuple[Topic, ...]:
-    """Return the cells that changed, named by their words; the likeliest where the mixture shifted and none is sure."""
-    changed = tests.cells.changed or (tests.cells.likeliest if shifted else ())
+    """Return the cells that changed where the mixture shifted, named by their words; the likeliest where none is sure."""
+    changed = (tests.cells.changed or tests.cells.likeliest) if shifted else ()
     if not changed:
         return ()
     words = terms([*reference.texts, *current.texts], tests.cells.cell_of.tolist())

@@ -14,6 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from vicinal.errors import InputError, RangeError
+from vicinal.lifecycle.chunks import in_turn, text_of
 from vicinal.lifecycle.derived import derived_of
 from vicinal.search import Filter
 from vicinal.space import Encoder, Space, Vectors
@@ -174,13 +175,14 @@ def _stored(
     mixed = found[chance.permutation(len(found))]
     _, at = np.unique(mixed[:, 0], return_index=True)
     chosen = np.sort(mixed[chance.permutation(at)[:samples], 1])
-    chunks = snapshot.chunks_at(lane, chosen.tolist())
-    told = [chunks[row] for row in chosen.tolist()]
+    told = [
+        ("", "") if chunk is None else (chunk.record.id, text_of(chunk)) for _, chunk in in_turn(snapshot, lane, chosen)
+    ]
     return Side(
         name=called,
         available=len(at),
-        ids=tuple(one.record.id for one in told),
-        texts=tuple(one.record.text[one.start : one.end] for one in told),
+        ids=tuple(record_id for record_id, _ in told),
+        texts=tuple(text for _, text in told),
         vectors=np.ascontiguousarray(snapshot.vectors_at(lane, chosen)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 from xml.etree import ElementTree as ET
@@ -19,7 +20,7 @@ from vicinal.errors import (
     RangeError,
     SpaceMismatchError,
 )
-from vicinal.lifecycle.drift import parse_written, power
+from vicinal.lifecycle.drift import parse_written, power, stability
 from vicinal.lifecycle.drift.sides import Texts, Written, drawn
 from vicinal.testing import ToyEncoder
 
@@ -330,3 +331,32 @@ def test_a_check_is_of_the_space_that_answers_now(notes):
     """It is kept with the check, so that one of a space before a migration refuses nothing after it."""
     notes.check_canary()
     assert notes.canary_history()[-1]["space"] == notes.space.id
+
+
+@pytest.mark.parametrize("name", [b"q\x01\x1b<i>&.txt", b"q\xff.txt"], ids=["control characters", "no UTF-8"])
+def test_a_file_may_have_any_name(notes, tmp_path, name):
+    """What no page and no picture can hold is replaced, in the history as well."""
+    path = tmp_path / os.fsdecode(name)
+    path.write_text("\n".join(texts_of(EVEN, 40, 7)), encoding="utf-8")
+    found = notes.drift(reference={"year": 2022}, current=path)
+    assert ET.fromstring(found.trend("document")).tag.endswith("svg")
+    assert not {"\x01", "\x1b"} & set(found.page())
+    assert found.page().encode()
+    assert notes.drift_history()[-1]["current"] == found.shifts[0].current
+
+
+def test_no_topic_is_said_to_have_changed_where_no_mixture_has(notes, monkeypatch):
+    """A cell beyond its own line, in a run whose tests are all within theirs, is chance and is not shown."""
+    monkeypatch.setattr(stability, "LEVEL", 1.1)
+    (shift,) = notes.drift(reference={"year": 2022}, current={"year": 2023}).shifts
+    assert min(shift.tests.values()) >= 0.05
+    assert shift.topics == ()
+
+
+def test_a_space_without_probes_is_no_sound_encoder(notes, made):
+    """Nothing was compared, and that is what is said."""
+    with notes._store.write() as transaction:
+        transaction.put_canary(notes.space, ())
+    found = notes.drift(reference={"year": 2022}, current={"year": 2023})
+    assert found.findings[0].startswith("The encoder was not checked: its space has no probe texts.")
+    assert "nothing was compared" in notes.check_canary().told
