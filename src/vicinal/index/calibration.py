@@ -39,6 +39,8 @@ CROWDED_KS = (10, 25)
 ASSUMED = 0.98
 GROWTH = 1.5
 DEAD = 0.3
+SHORT = 0.05
+"""Recall below what is asked for, from which every vector is compared instead."""
 TAIL = 0.25
 MOST = 1 << 40
 """Beyond which no count of a calibration is believed."""
@@ -105,6 +107,10 @@ class Calibration:
         if below == above:
             return _grown(high, k / above, self.cells)
         return _between(low, high, math.log(k / below) / math.log(above / below), self.cells)
+
+    def falls_short(self, recall: float, k: int) -> bool:
+        """Return whether no setting comes near a recall: coarse scores cannot tell these rows apart."""
+        return bool(self.queries) and self.setting(recall, k).recall < recall - SHORT
 
     def filtered_probes(self, recall: float, k: int, share: float) -> int:
         """Return the cells to be probed for k neighbours within a filter that lets this share of the rows through; 0: all.

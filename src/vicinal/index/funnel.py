@@ -293,7 +293,7 @@ class FunnelIndex:
         k = whole_number(k, "k", low=1)
         recall = checked_recall(recall)
         bits = checked_bits(mask, self.row_count)
-        if self._funnel is None or self._coded is None or recall >= 1:
+        if self._funnel is None or self._coded is None or recall >= 1 or self._falls_short(recall, k):
             return self._exact(self._parts, array, k, bits)
         found = self._through_codes(self._funnel, self._coded, array, k, bits, recall, threads=threads, cold=cold)
         if not self._waiting:
@@ -302,6 +302,9 @@ class FunnelIndex:
         both = merged([found, new], len(array), k)
         work = None if found.work is None or new.work is None else found.work + new.work
         return replace(both, work=work, recall_estimate=found.recall_estimate, complete=found.complete)
+
+    def _falls_short(self, recall: float, k: int) -> bool:
+        return self.calibration is not None and self.calibration.falls_short(recall, k)
 
     def _through_codes(
         self,

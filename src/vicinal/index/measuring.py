@@ -325,7 +325,9 @@ class _Trial:
         found: list[Setting] = []
         for candidates in (one for one in CANDIDATES if one >= max(rescored, 3 * self.k)):
             found.append(self._tried(probes, candidates, rescored))
-            if found[-1].recall >= 1 or (len(found) > 2 and found[-1].recall - found[-3].recall < GAIN):  # noqa: PLR2004 - two steps
+            gains = len(found) < 3 or found[-1].recall - found[-3].recall >= GAIN  # noqa: PLR2004 - two steps
+            # Where many rows have one code, more candidates gain nothing until all of these are among them.
+            if found[-1].recall >= 1 or (found[-1].recall >= TARGETS[0] and not gains):
                 break
         return found
 

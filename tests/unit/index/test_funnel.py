@@ -14,6 +14,7 @@ import pytest
 from vicinal import kernels
 from vicinal.errors import DamagedIndexWarning, DtypeError, RangeError, ShapeError, SpaceMismatchError
 from vicinal.index import Calibration, ExactIndex, FunnelIndex, funnel, generation
+from vicinal.index.calibration import Setting
 from vicinal.space import Space, Vectors
 
 DIM = 20
@@ -542,3 +543,26 @@ def test_capabilities_are_declared() -> None:
     """What the index can do is a set on the class."""
     assert FunnelIndex.can == {"approximate", "filter", "insert", "mmap", "save"}
     assert Calibration.assumed(10, 0).queries == 0
+
+
+def test_rows_that_share_their_codes_are_found() -> None:
+    """Of 6,000 rows with 60 different vectors in 8 dimensions hundreds have one code: recall is reached all the same."""
+    chooser = np.random.default_rng(5)
+    few = chooser.integers(1, 13, (60, 8)).astype(np.float32)
+    few /= np.linalg.norm(few, axis=1, keepdims=True)
+    rows = few[chooser.integers(0, 60, 6_000)]
+    space = replace(SPACE, dim=8, full_dim=8)
+    made = FunnelIndex.build([(0, rows)], space)
+    made = made.with_calibration(made.calibrate())
+    found = made.search(Vectors(rows[:200], space), k=10, recall=0.98)
+    assert np.mean(found.scores[:, 0] >= 1 - 1e-6) >= 0.98
+    assert made.measure(recall=0.98).recall >= 0.96
+
+
+def test_a_recall_out_of_reach_is_exact() -> None:
+    """Where the best setting stays far below the recall, every vector is compared; near it, the setting is taken."""
+    made = FunnelIndex.build([(0, world(600))], SPACE)
+    best = Setting(probes=0, candidates=40, rescored=40, recall=0.9, low=0.88)
+    poor = made.with_calibration(Calibration(rows=600, cells=0, queries=100, fronts={10: (best,)}))
+    assert poor.search(asked(), k=10, recall=0.98).complete
+    assert not poor.search(asked(), k=10, recall=0.94).complete
