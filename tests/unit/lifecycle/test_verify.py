@@ -293,3 +293,15 @@ def test_a_source_that_is_named_is_compared_too(notes: vicinal.Collection, tmp_p
     assert kinds(notes) == []
     for given in (tmp_path / "more.txt", Source(place=str(tmp_path / "more.txt"))):
         assert [one.kind for one in notes.verify(given).findings] == ["missing"]
+
+
+def test_vectors_that_crowd_are_no_fault_of_the_index(tmp_path: Path) -> None:
+    """Codes of eight bits cannot tell a crowd apart; what they find instead lies as near as nothing lies by chance."""
+    chance = np.random.default_rng(3)
+    lines = (np.eye(8)[0] + 0.2 * chance.standard_normal((6000, 8))).astype(np.float32)
+    lines /= np.linalg.norm(lines, axis=1, keepdims=True)
+    encoder = ToyEncoder()
+    with vicinal.open(tmp_path / "notes.vicinal") as db:
+        notes = db.collection("main", model=encoder)
+        notes.add([{"id": str(row), "text": f"text {row}"} for row in range(6000)], vectors=Vectors(lines, encoder.space))
+        assert kinds(notes) == []

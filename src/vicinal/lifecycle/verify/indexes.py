@@ -18,6 +18,8 @@ SAMPLED = 256
 """Living vectors that the index is asked for; each must find itself, or one that is as near."""
 NEAR = 1e-3
 """Half of the squared distance at which the row that is found may lie, by what the store has of it."""
+NEAR_BY_CHANCE = 0.25
+"""The same as a share of what any two vectors of the collection have: codes of one bit cannot tell all of a crowd apart."""
 MOST_MISSED = 0.05
 """The share of the sample that an approximate index may miss before something else must be wrong with it."""
 NAMED = 20
@@ -55,7 +57,9 @@ def _check_vectors(index: FunnelIndex, lane: Lane, view: LaneView, findings: Fin
     found = index.search(Vectors(asked, lane.space), k=1, mask=view.alive)
     best = gathered(view, np.where(found.counts > 0, found.rows[:, 0], chosen))
     off = np.linalg.norm(asked - best, axis=1) ** 2 / 2  # of unit vectors: what the cosine lacks to 1
-    missed = np.flatnonzero((found.counts == 0) | (off > NEAR))
+    by_chance = np.linalg.norm(asked - np.roll(asked, len(asked) // 2 or 1, axis=0), axis=1) ** 2 / 2
+    near = max(NEAR, NEAR_BY_CHANCE * float(np.median(by_chance)))
+    missed = np.flatnonzero((found.counts == 0) | (off > near))
     if len(missed) > max(1, MOST_MISSED * len(chosen)):
         findings.add("index", lane.name, f"of {len(chosen)} vectors {len(missed)} do not find themselves")
 
