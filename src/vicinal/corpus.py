@@ -196,7 +196,7 @@ class Corpus(Opened):
     def sources(self) -> tuple[Source, ...]:
         """Return the sources that the collection was made of, without passwords."""
         with self._store.snapshot() as snapshot:
-            return tuple(one for one in remembered(snapshot, snapshot.lane(self.name)).values() if one is not None)
+            return tuple(one for ones in remembered(snapshot, snapshot.lane(self.name)).values() for one in ones)
 
     def forget(self, *sources: Given, name: str | None = None) -> int:
         """Delete the records that only some sources gave, and forget these; return how many records there were.

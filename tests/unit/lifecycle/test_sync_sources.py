@@ -530,3 +530,72 @@ def test_no_password_is_remembered(world: tuple[vicinal.Database, Path]) -> None
     report = notes.sync("postgresql://me:secret@127.0.0.1:1/db?table=x")
     assert not report.complete
     assert "secret" not in json.dumps([one.place for one in notes.sources()] + [one.detail for one in notes.aside()])
+
+
+def test_one_folder_by_two_patterns(world: tuple[vicinal.Database, Path]) -> None:
+    """Both are remembered, so that neither removes what the other gave."""
+    db, docs = world
+    (docs / "a.md").write_text("a page")
+    notes = db.collection("main", model=ToyEncoder())
+    two = [Source(place=str(docs), include=(pattern,)) for pattern in ("*.md", "*.txt")]
+    assert notes.sync(*two, two[0]).new == 11
+    assert notes.sources() == tuple(two)
+    assert counts(notes.sync()) == (0, 0, 0, 11, 0)
+    assert notes.verify().findings == ()
+    assert notes.sync(two[0]).removed == 10
+    assert notes.sources() == (two[0],)
+    assert notes.forget(docs) == 1
+    assert notes.sources() == ()
+
+
+def test_what_another_source_gives_is_not_removed(world: tuple[vicinal.Database, Path]) -> None:
+    """A folder is synced without a part that another source has: the part stays, but not a file of it that is gone."""
+    db, docs = world
+    (docs / "deep").mkdir()
+    for name in "ab":
+        (docs / f"deep/{name}.txt").write_text(f"deep {name}")
+    notes = db.collection("main", model=ToyEncoder())
+    notes.sync(docs / "deep")
+    (docs / "deep/b.txt").unlink()
+    shallow = Source(place=str(docs), exclude=("deep/",))
+    assert notes.plan_sync(shallow).removed == 1
+    assert counts(notes.sync(shallow)) == (10, 0, 0, 0, 1)
+    assert "docs/deep/a.txt" in notes
+    assert notes.verify().findings == ()
+
+
+def test_what_another_run_stored_meanwhile_is_not_removed(world: tuple[vicinal.Database, Path]) -> None:
+    """Two runs at the same time: the one that read the folder earlier leaves what the later one found in it."""
+    db, docs = world
+    notes = db.collection("main", model=ToyEncoder())
+    notes.sync(docs)
+    added: list[int] = []
+
+    def meanwhile(_: object) -> None:
+        if not added:
+            (docs / "new.txt").write_text("a new text")
+            with vicinal.open(docs.parent / "notes.vicinal") as other:
+                added.append(other.collection("main", model=ToyEncoder()).sync(docs).new)
+
+    report = notes.sync(docs, progress=meanwhile)
+    assert (added, report.removed) == ([1], 0)
+    assert "docs/new.txt" in notes
+    assert notes.verify().findings == ()
+
+
+def test_a_file_that_looks_torn_is_a_hole(world: tuple[vicinal.Database, Path]) -> None:
+    """What it gave before is kept, and no run says that all is well; one that never gave anything is none."""
+    db, docs = world
+    (docs / "picture").write_bytes(b"\0\1\2" * 50)
+    notes = db.collection("main", model=ToyEncoder())
+    assert notes.sync(docs).complete
+    (docs / "1.txt").write_bytes(b"\0\1\2" * 50)
+    assert not notes.plan_sync(docs).complete
+    report = notes.sync(docs)
+    assert [(one.source, one.reason) for one in report.failed] == [("docs/1.txt", "binary")]
+    assert [one.source for one in notes.aside()] == ["docs/1.txt"]
+    assert "docs/1.txt" in notes
+    assert [(one.kind, one.where) for one in notes.verify().findings] == [("unreadable", "docs/1.txt")]
+    (docs / "1.txt").write_text("whole again")
+    assert notes.sync(docs).complete
+    assert notes.aside() == ()

@@ -134,33 +134,44 @@ def setting_of(lane: Lane) -> str:
     return f"collection {lane.collection} sources"
 
 
-def remembered(snapshot: Snapshot, lane: Lane) -> dict[str, Source | None]:
-    """Return the sources that a collection was made of, by origin; None for what a program gave itself."""
+def remembered(snapshot: Snapshot, lane: Lane) -> dict[str, tuple[Source, ...]]:
+    """Return the sources that a collection was made of, by origin; none for what a program gave itself.
+
+    Several have one origin where a run read one folder by several patterns.
+    """
     said = json.loads(snapshot.setting(setting_of(lane)) or "{}")
+    return {
+        origin: tuple(_source(one) for one in (told if isinstance(told, list) else [told]) if one is not None)
+        for origin, told in said.items()
+    }
+
+
+def _source(told: Mapping[str, Any]) -> Source:
     names = {field.name for field in fields(Source)}
-    return {origin: None if told is None else _source(told, names) for origin, told in said.items()}
-
-
-def _source(told: Mapping[str, Any], names: set[str]) -> Source:
     known: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in names
     }
     return Source(**known)
 
 
+def _write(transaction: Transaction, lane: Lane, kept: Mapping[str, tuple[Source, ...]]) -> None:
+    told = {
+        origin: None if not ones else asdict(ones[0]) if len(ones) == 1 else [asdict(one) for one in ones]
+        for origin, ones in list(kept.items())[-MOST_SOURCES:]
+    }
+    transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+
+
 def remember(transaction: Transaction, lane: Lane, sources: Sources) -> None:
     """Keep the sources of a run, without passwords, beside those of before; the oldest go beyond ``MOST_SOURCES``."""
-    merged = {**remembered(transaction, lane), **_kept(sources)}
-    told = {origin: None if one is None else asdict(one) for origin, one in list(merged.items())[-MOST_SOURCES:]}
-    transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+    _write(transaction, lane, {**remembered(transaction, lane), **_kept(sources)})
 
 
 def forget(transaction: Transaction, lane: Lane, origins: Iterable[str]) -> list[str]:
     """Forget sources that are no longer any; return the ids of the records that only they gave."""
     gone = set(origins)
-    kept = {origin: one for origin, one in remembered(transaction, lane).items() if origin not in gone}
-    told = {origin: None if one is None else asdict(one) for origin, one in kept.items()}
-    transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+    kept = {origin: ones for origin, ones in remembered(transaction, lane).items() if origin not in gone}
+    _write(transaction, lane, kept)
     return [
         line.id
         for origin in gone
@@ -182,12 +193,13 @@ def is_remembered(snapshot: Snapshot, lane: Lane, sources: Sources) -> bool:
     return all(origin in known and known[origin] == one for origin, one in _kept(sources).items())
 
 
-def _kept(sources: Sources) -> dict[str, Source | None]:
+def _kept(sources: Sources) -> dict[str, tuple[Source, ...]]:
     """Return what is kept of sources: no stream, and paths that hold wherever the next run begins."""
-    kept: dict[str, Source | None] = {}
+    kept: dict[str, tuple[Source, ...]] = {}
     for origin, one in sources.named():
         if origin != STREAM:
-            kept[origin] = None if one is None else replace(one, place=_lasting(one))
+            more = () if one is None else (replace(one, place=_lasting(one)),)
+            kept[origin] = tuple(dict.fromkeys((*kept.get(origin, ()), *more)))
     return kept
 
 

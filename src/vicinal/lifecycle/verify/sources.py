@@ -8,7 +8,8 @@ from pathlib import Path
 
 from vicinal.lifecycle.sync.aside import Aside, asides
 from vicinal.lifecycle.sync.encoding import Pending
-from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, current_fields, gone_from
+from vicinal.lifecycle.sync.gone import gone_from, torn
+from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, current_fields
 from vicinal.lifecycle.sync.sources import STREAM, Sources, covers, fixed_origin
 from vicinal.lifecycle.sync.stale import Made, differs
 from vicinal.lifecycle.verify.finding import Findings
@@ -39,6 +40,7 @@ def check_sources(
     """Compare all documents of the sources with the ledger, and all records with the sources. Cost: reading them."""
     compared = Compared()
     with store.snapshot() as snapshot:
+        as_of = snapshot.sequence
         aside = {one.source: one for one in asides(snapshot, snapshot.lane(collection))[0]}
     told: set[str] = set()
     for origin, stream in sources.streams(lambda one: current_fields(store, collection, one, made)):
@@ -63,10 +65,14 @@ def check_sources(
                 step(compared.documents)
                 group = []
         _compare(store, collection, group, made, findings, aside)
+    for origin in sources.origins():
+        for torn_one in torn(store, collection, origin, skipped=compared.skipped, seen=compared.seen).values():
+            told.add(torn_one.source)
+            findings.add("unreadable", torn_one.source, f"{torn_one.reason}. {torn_one.detail}")
     for kept in aside.values():
         if kept.source not in told and kept.source not in compared.seen:
             findings.add("aside", kept.source, _said(kept))
-    _check_gone(store, collection, sources, compared, findings)
+    _check_gone(store, collection, sources, compared, findings, as_of)
     return compared
 
 
@@ -96,11 +102,15 @@ def _said(one: Aside) -> str:
     return f"{one.reason}, tried {one.tries} times: {one.detail}"
 
 
-def _check_gone(store: Store, collection: str, sources: Sources, compared: Compared, findings: Findings) -> None:
+def _check_gone(
+    store: Store, collection: str, sources: Sources, compared: Compared, findings: Findings, as_of: int
+) -> None:
     """Find the records whose source no longer has them, and count those whose source nobody can ask."""
     known = [origin for origin in sources.origins() if origin != STREAM]
     for origin in known:
-        for record_id in gone_from(store, collection, origin, compared.seen, compared.skipped):
+        for record_id in gone_from(
+            store, collection, sources, origin, seen=compared.seen, skipped=compared.skipped, as_of=as_of
+        ):
             findings.add("orphan", record_id, f"{origin} has it no longer")
     with store.snapshot() as snapshot:
         lane = snapshot.lane(collection)

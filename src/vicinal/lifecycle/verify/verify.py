@@ -69,9 +69,9 @@ def _all_sources(store: Store, collection: str, sources: Sources) -> Sources:
     """Return the sources of a collection and those that were named, each once."""
     with store.snapshot() as snapshot:
         known = remembered(snapshot, snapshot.lane(collection))
-    own = {origin: one for origin, one in sources.named() if one is not None}
-    places = {**{origin: one for origin, one in known.items() if one is not None}, **own}
-    return replace(sources, places=tuple(places.values()), strict=False)
+    own = set(sources.origins())
+    others = [one for origin, ones in known.items() if origin not in own for one in ones]
+    return replace(sources, places=(*others, *sources.places), strict=False)
 
 
 def _compared(store: Store, collection: str, sources: Sources, progress: Progress | None) -> tuple[Findings, Compared]:
