@@ -16,7 +16,7 @@ from vicinal.store import Lane, LaneView, Snapshot, Store, rows_of
 
 SAMPLED = 256
 """Living vectors that the index is asked for; each must find itself, or one that is as near."""
-NEAR = 1e-3
+NEAR = 1e-2
 """Half of the squared distance at which the row that is found may lie, by what the store has of it."""
 NEAR_BY_CHANCE = 0.25
 """The same as a share of what any two vectors of the collection have: codes of one bit cannot tell all of a crowd apart."""
