@@ -599,3 +599,32 @@ def test_a_file_that_looks_torn_is_a_hole(world: tuple[vicinal.Database, Path]) 
     (docs / "1.txt").write_text("whole again")
     assert notes.sync(docs).complete
     assert notes.aside() == ()
+
+
+def test_what_waits_is_bounded_by_its_length(
+    world: tuple[vicinal.Database, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long documents are looked up a few at a time, however many would do at once by their number."""
+    db, docs = world
+    monkeypatch.setattr(sync_run, "PENDING_CHARS", 45)
+    sizes: list[int] = []
+    real = sync_run._stale
+
+    def counted(run: Any, documents: Any) -> Any:
+        sizes.append(len(documents))
+        return real(run, documents)
+
+    monkeypatch.setattr(sync_run, "_stale", counted)
+    assert db.collection("main", model=ToyEncoder()).sync(docs).new == 10
+    assert sizes == [3, 3, 3, 1]  # of 19 characters each
+
+
+def test_names_that_no_text_can_hold_are_set_aside(world: tuple[vicinal.Database, Path]) -> None:
+    """An id of a program with half of a surrogate pair, or one without end, is a hole and not the end of the run."""
+    notes = world[0].collection("main", model=ToyEncoder())
+    rows = [{"id": "\ud800", "text": "a"}, {"id": "x" * 100_000, "text": 5}, {"id": "good", "text": "a good one"}]
+    report = notes.sync(documents=rows, name="crm")
+    assert (report.new, len(report.failed)) == (1, 2)
+    assert [(one.source[:6], len(one.source)) for one in notes.aside()] == [("\\ud800", 6), ("xxxxxx", 4096)]
+    notes.sync(documents=rows, name="crm")
+    assert [one.tries for one in notes.aside()] == [2, 2]

@@ -303,5 +303,7 @@ def test_vectors_that_crowd_are_no_fault_of_the_index(tmp_path: Path) -> None:
     encoder = ToyEncoder()
     with vicinal.open(tmp_path / "notes.vicinal") as db:
         notes = db.collection("main", model=encoder)
-        notes.add([{"id": str(row), "text": f"text {row}"} for row in range(6000)], vectors=Vectors(lines, encoder.space))
+        notes.add(
+            [{"id": str(row), "text": f"text {row}"} for row in range(6000)], vectors=Vectors(lines, encoder.space)
+        )
         assert kinds(notes) == []

@@ -63,7 +63,9 @@ def torn(
         return {}
     with store.snapshot() as snapshot:
         lines = snapshot.placed_from(snapshot.lane(collection), origin)
-        kept = {one for line in lines if line.id not in seen for one in (line.source, line.origin, *_above(line.origin))}
+        kept = {
+            one for line in lines if line.id not in seen for one in (line.source, line.origin, *_above(line.origin))
+        }
     return {
         number: replace(skipped[number], failed=True, detail=f"{skipped[number].detail}; what it gave before is kept")
         for place, number in found.items()

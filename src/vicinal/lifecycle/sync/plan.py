@@ -133,9 +133,7 @@ def plan(
         if origin != STREAM:
             for place, one in torn(store, collection, origin, skipped=run.skipped, seen=run.seen).items():
                 run.skipped[place] = one
-            gone.update(
-                gone_from(store, collection, sources, origin, seen=run.seen, skipped=run.skipped, as_of=as_of)
-            )
+            gone.update(gone_from(store, collection, sources, origin, seen=run.seen, skipped=run.skipped, as_of=as_of))
     moved = min(len(gone.intersection(run.taken_from)), run.plan.new)
     run.count(moved=moved, new=-moved, removed=len(gone) - moved)
     found = run.plan

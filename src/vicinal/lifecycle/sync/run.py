@@ -198,8 +198,9 @@ def _pending(document: Document, fixed: str | None) -> Pending:
 
 
 def _in_groups(run: _Run, stream: Found, source: str) -> Iterator[list[Document]]:
-    """Give the documents in groups, each id once; note what was skipped, and what need not be read."""
+    """Give the documents in groups of what may wait, each id once; note what was skipped, and what need not be read."""
     group: list[Document] = []
+    chars = 0
     for one in stream:
         if isinstance(one, Skipped):
             run.skip(one, source)
@@ -212,9 +213,10 @@ def _in_groups(run: _Run, stream: Found, source: str) -> Iterator[list[Document]
             run.count(unchanged=1)
             continue
         group.append(one)
-        if len(group) >= LOOKED_UP_AT_ONCE:
+        chars += len(one.text)
+        if len(group) >= LOOKED_UP_AT_ONCE or chars >= PENDING_CHARS:
             yield group
-            group = []
+            group, chars = [], 0
     if group:
         yield group
 

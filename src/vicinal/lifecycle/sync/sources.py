@@ -11,7 +11,7 @@ from typing import Any
 from vicinal.errors import InputError, MissingExtraError, NotFoundError
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.read import is_watched, origin_of_source, read_source
-from vicinal.read.sql.place import without_password
+from vicinal.read.sql.place import SQLITE, at_path, sqlite_path, without_password
 from vicinal.read.web.pages import Known
 from vicinal.store import Lane, Snapshot, Transaction
 from vicinal.types import Document, Skipped, Source, Unmodified
@@ -205,9 +205,8 @@ def _kept(sources: Sources) -> dict[str, tuple[Source, ...]]:
 
 def _lasting(source: Source) -> str:
     """Return a place without a password and with an absolute path."""
-    if source.place.startswith("sqlite:"):
-        path, mark, told = source.place.removeprefix("sqlite:").partition("?")
-        return f"sqlite:{Path(path).absolute()}{mark}{told}"
+    if source.place.startswith(SQLITE):
+        return at_path(source.place, sqlite_path(source.place).absolute())
     if is_watched(source):
         return str(Path(source.place).absolute())
     return without_password(source.place)

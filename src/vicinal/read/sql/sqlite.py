@@ -30,7 +30,7 @@ def existing(place: SqlPlace) -> Path:
     NotFoundError
         It is not there.
     """
-    path = Path(place.address).expanduser()
+    path = Path(place.address)
     if not path.is_file():
         shown = printable(str(path))
         raise NotFoundError(f"There is no SQLite database at {shown}. Check the path.", where=shown)

@@ -62,7 +62,9 @@ class Client:
             if answer.status not in REDIRECTS or "location" not in answer.headers:
                 return answer
             address = address_of(answer.headers["location"], address.url)
-            self._require_host(address, RefusedError)  # where a network answers in place of the site, nothing is forbidden
+            self._require_host(
+                address, RefusedError
+            )  # where a network answers in place of the site, nothing is forbidden
         raise RefusedError(f"it was sent on more than {MOST_REDIRECTS} times")
 
     def _require_host(self, address: Address, error: type[RefusedError]) -> None:
