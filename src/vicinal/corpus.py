@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vicinal import config, encode
-from vicinal._arrays import real_number
-from vicinal.errors import DtypeError, InputError, RangeError
+from vicinal._arrays import real_number, whole_number
+from vicinal.encode.providers import is_provider
+from vicinal.errors import DtypeError, InputError, RangeError, VicinalError
 from vicinal.lifecycle.sync import (
     Aside,
     Declared,
@@ -25,7 +27,7 @@ from vicinal.lifecycle.sync import (
     watch,
 )
 from vicinal.lifecycle.sync.sources import Rows, checked_name
-from vicinal.lifecycle.verify import Finding, Verification, verify
+from vicinal.lifecycle.verify import MOST_SAMPLED, Finding, Sampled, Verification, verify
 from vicinal.opened import Opened
 from vicinal.types import Progress, Source, SyncProgress, SyncReport
 
@@ -34,6 +36,8 @@ __all__ = ["Aside", "Corpus", "Declared", "Finding", "SyncPlan", "Verification",
 EVERY_S = 1.0
 """How often watched files are looked at."""
 LEAST_EVERY_S = 0.05
+SAMPLE = 16
+"""Passages that a verification encodes again where nobody says how many."""
 Given = str | Path | Source
 FILE_NAME = "vicinal.toml"
 
@@ -225,6 +229,7 @@ class Corpus(Opened):
         self,
         *sources: Given,
         repair: bool = False,
+        sample: int | None = None,
         progress: Progress | None = None,
     ) -> Verification:
         """Compare sources, ledger, records, vectors and indexes with one another, both ways.
@@ -235,6 +240,9 @@ class Corpus(Opened):
             Beside those that the collection was made of.
         repair : bool
             Whether what can be mended is: texts are encoded again, records without a source deleted, indexes built anew.
+        sample : int, 0 <= sample <= 100,000, optional
+            How many passages, drawn anew each time, the model encodes again, to be compared with their vectors. Default:
+            16 where a model of this machine can be had, else none. Any number is asked for in earnest: of a provider, too.
         progress : callable, optional
             Called with (steps done, steps to do).
 
@@ -245,7 +253,7 @@ class Corpus(Opened):
 
         Notes
         -----
-        Cost: one pass over the database and all sources; nothing is encoded unless something is mended.
+        Cost: one pass over the database and all sources; beside the sample nothing is encoded unless something is mended.
         """
         given = [self._source(one, None, None) for one in sources]
         return verify(
@@ -254,8 +262,29 @@ class Corpus(Opened):
             Sources(places=tuple(given), base=self._base, strict=False),
             makers=self._making,
             repair=repair,
+            sampled=self._sampled(sample),
             progress=progress,
         )
+
+    def _sampled(self, sample: int | None) -> Sampled | None:
+        """Return what a verification encodes again; None for nothing."""
+        if sample is not None:
+            count = whole_number(sample, "sample", low=0, high=MOST_SAMPLED)
+        elif is_provider(self.model):
+            return None
+        else:
+            count = SAMPLE
+        if not count:
+            return None
+        try:
+            encoder = encode.uncached(self.encoder)
+        except VicinalError:
+            if sample is not None:
+                raise
+            return None
+        if sample is None and encode.usage_of(encoder) is not None:
+            return None
+        return Sampled(encoder=encoder, count=count, seed=secrets.randbits(32), is_wanted=sample is not None)
 
     def _is_remote(self) -> bool:
         """Return whether a provider encodes."""

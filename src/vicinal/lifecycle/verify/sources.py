@@ -29,6 +29,7 @@ class Compared:
 
     documents: int = 0
     unchecked: int = 0
+    sampled: int = 0
     homeless: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
