@@ -17,7 +17,7 @@ from vicinal.lifecycle.verify.repair import mend
 from vicinal.lifecycle.verify.sample import Sampled, check_sample
 from vicinal.lifecycle.verify.sources import Compared, check_sources
 from vicinal.store import Store
-from vicinal.types import Progress
+from vicinal.types import Progress, Source
 
 
 def verify(
@@ -73,12 +73,17 @@ def verify(
 
 
 def _all_sources(store: Store, collection: str, sources: Sources) -> Sources:
-    """Return the sources of a collection and those that were named, each once."""
+    """Return the sources of a collection and those that were named; one that is named alone is as it is remembered."""
     with store.snapshot() as snapshot:
         known = remembered(snapshot, snapshot.lane(collection))
-    own = set(sources.origins())
-    others = [one for origin, ones in known.items() if origin not in own for one in ones]
-    return replace(sources, places=(*others, *sources.places), strict=False)
+    own = [
+        (origin, one)
+        for origin, one in sources.named()
+        if one is not None and not (known.get(origin) and one == Source(place=one.place))
+    ]
+    said = {origin for origin, _ in own}
+    others = [one for origin, ones in known.items() if origin not in said for one in ones]
+    return replace(sources, places=(*others, *(one for _, one in own)), strict=False)
 
 
 def _compared(
