@@ -52,7 +52,7 @@ def check_sample(
     """
     with store.snapshot() as snapshot:
         lane = snapshot.lane(collection)
-        known = set(findings.about("text", "span", "vector"))
+        known = set(findings.about("text", "span", "vector", "stale"))
         chosen = _chosen(store, snapshot, lane, sampled, also, known)
         stored = snapshot.vectors_at(lane, np.array(list(chosen), dtype=np.int64))
     if not chosen:
