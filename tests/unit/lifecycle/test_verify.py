@@ -296,7 +296,7 @@ def test_a_source_that_is_named_is_compared_too(notes: vicinal.Collection, tmp_p
 
 
 def test_vectors_that_crowd_are_no_fault_of_the_index(tmp_path: Path) -> None:
-    """Codes of eight bits cannot tell a crowd apart; what they find instead lies as near as nothing lies by chance."""
+    """Codes of eight bits cannot tell a crowd apart; nor can those of an index that is built anew."""
     chance = np.random.default_rng(3)
     lines = (np.eye(8)[0] + 0.2 * chance.standard_normal((6000, 8))).astype(np.float32)
     lines /= np.linalg.norm(lines, axis=1, keepdims=True)
