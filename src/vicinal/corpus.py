@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -151,7 +152,8 @@ class Corpus(Opened):
         Parameters
         ----------
         *sources, text_field, id_field, strict, progress
-            As ``sync``. What lies in no files is read again each time that a file changes.
+            As ``sync``. What lies in no files is read again each time that a file changes. What goes away after the first
+            run is a hole, and the watch goes on.
         every_s : float, 0.05 <= every_s
             How long between two looks at the files.
         stop : threading.Event, optional
@@ -182,8 +184,8 @@ class Corpus(Opened):
         stopped: threading.Event,
         progress: Callable[[SyncProgress], None] | None,
     ) -> Generator[SyncReport, None, None]:
-        for _ in watch(watched, every_s=every_s, stopped=stopped.is_set, pause=stopped.wait):
-            yield self._synced(given, progress)
+        for turn in watch(watched, every_s=every_s, stopped=stopped.is_set, pause=stopped.wait):
+            yield self._synced(replace(given, strict=False) if turn else given, progress)
 
     def _synced(self, given: Sources, progress: Callable[[SyncProgress], None] | None) -> SyncReport:
         encoder = self.encoder

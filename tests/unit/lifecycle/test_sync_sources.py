@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -628,3 +629,38 @@ def test_names_that_no_text_can_hold_are_set_aside(world: tuple[vicinal.Database
     assert [(one.source[:6], len(one.source)) for one in notes.aside()] == [("\\ud800", 6), ("xxxxxx", 4096)]
     notes.sync(documents=rows, name="crm")
     assert [one.tries for one in notes.aside()] == [2, 2]
+
+
+def test_an_id_of_a_program_that_a_file_has(world: tuple[vicinal.Database, Path]) -> None:
+    """Only one of the two can be stored: the other is told, in the plan as well; a file that is named twice is not."""
+    db, docs = world
+    notes = db.collection("main", model=ToyEncoder())
+    rows = [{"id": "docs/1.txt", "text": "of the program"}, {"id": "c1", "text": "another"}]
+    for found in (
+        notes.plan_sync(docs, docs / "1.txt", documents=rows, name="crm"),
+        notes.sync(docs, docs / "1.txt", documents=rows, name="crm"),
+    ):
+        assert [(one.source, one.reason) for one in found.failed] == [("docs/1.txt", "duplicate id")]
+        assert found.new == 11
+    assert notes.get("docs/1.txt").text == "text 1 of the world"
+
+
+def test_a_folder_that_is_a_database_is_a_hole(tmp_path: Path) -> None:
+    """No run that read nothing of what was named says that all is well."""
+    (tmp_path / "a.txt").write_text("words")
+    with vicinal.open(tmp_path) as db:
+        report = db.collection("main", model=ToyEncoder()).sync(tmp_path)
+    assert [(one.reason, one.failed) for one in report.skipped] == [("database", True)]
+
+
+def test_a_folder_that_goes_away_does_not_end_the_watch(world: tuple[vicinal.Database, Path]) -> None:
+    """It is a hole until it is there again, and nothing of it is removed."""
+    db, docs = world
+    notes = db.collection("main", model=ToyEncoder())
+    with closing(notes.watch(docs, every_s=0.05)) as reports:
+        assert next(reports).new == 10
+        docs.rename(docs.parent / "away")
+        report = next(reports)
+        assert (report.complete, report.removed) == (False, 0)
+        (docs.parent / "away").rename(docs)
+        assert counts(next(reports)) == (0, 0, 0, 10, 0)

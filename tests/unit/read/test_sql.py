@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +129,16 @@ def test_bytes_in_the_column_of_texts_are_a_hole(notes: Path) -> None:
 def test_names_are_quoted(notes: Path) -> None:
     """A table's name is a name, whatever signs it has."""
     assert [one.reason for one in read(f"sqlite:{notes}", table='odd "name')] == ["empty"]
+
+
+def test_ctrl_c_ends_a_query_that_does_not(notes: Path) -> None:
+    """While SQLite is at work, and gives no row."""
+    endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n AS text FROM c WHERE n < 0"
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        read(f"sqlite:{notes}", query=endless)
+    timer.join()
 
 
 def test_no_password_is_told() -> None:

@@ -157,6 +157,8 @@ def _plan_stream(run: _Planning, stream: Found, source: str) -> None:
             run.skipped.append(one)
             continue
         if one.id in run.seen:
+            if twice := run.sources.hole_of_twice(one.id, source):
+                run.skipped.append(twice)
             continue
         run.seen.add(one.id)
         if isinstance(one, Unmodified):

@@ -205,8 +205,10 @@ def _in_groups(run: _Run, stream: Found, source: str) -> Iterator[list[Document]
         if isinstance(one, Skipped):
             run.skip(one, source)
             continue
-        if one.id in run.seen:
-            continue  # two of the sources overlap
+        if one.id in run.seen:  # two of the sources overlap
+            if twice := run.sources.hole_of_twice(one.id, source):
+                run.skip(twice, source)
+            continue
         run.seen.add(one.id)
         run.read_count += 1
         if isinstance(one, Unmodified):

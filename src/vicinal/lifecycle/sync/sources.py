@@ -88,6 +88,12 @@ class Sources:
         rows = [] if self.rows is None else [(f"{self.rows.name}:", None)]
         return [*((origin_of(one, self.base), one) for one in self.places), *rows]
 
+    def hole_of_twice(self, record_id: str, origin: str) -> Skipped | None:
+        """Return what is told of an id that another source of the run gave: None for the same file or page, read once."""
+        if self.rows is None or origin != f"{self.rows.name}:":
+            return None
+        return Skipped(source=record_id, reason="duplicate id", detail="another source of this run has it", failed=True)
+
     def watched(self) -> tuple[Source, ...]:
         """Return those that lie in files."""
         return tuple(one for one in self.places if is_watched(one))
