@@ -57,11 +57,13 @@ def _check_vectors(index: FunnelIndex, lane: Lane, view: LaneView, findings: Fin
     if not len(living) or lane.space.metric == "dot" or findings.counts["vector"]:
         return  # where a longer vector is nearer to all, none need find itself
     chosen = living[np.linspace(0, len(living) - 1, min(len(living), SAMPLED)).astype(np.int64)]
-    missed = _missed(index.with_calibration(None), chosen, lane, view)  # as widely as one that was never measured
+    missed = _missed(index, chosen, lane, view)
     if missed <= max(1, MOST_MISSED * len(chosen)):
         return
-    if rows <= MOST_REBUILT and _missed(FunnelIndex.build(view.parts, lane.space), chosen, lane, view) > LESS * missed:
-        return  # vectors that crowd: codes of one bit cannot tell them apart
+    if rows <= MOST_REBUILT:
+        anew = FunnelIndex.build(view.parts, lane.space).with_calibration(index.calibration)  # asked as widely
+        if _missed(anew, chosen, lane, view) > LESS * missed:
+            return  # vectors that crowd: codes of one bit cannot tell them apart
     findings.add("index", lane.name, f"of {len(chosen)} vectors {missed} do not find themselves")
 
 
