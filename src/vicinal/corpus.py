@@ -231,7 +231,7 @@ class Corpus(Opened):
         self,
         *sources: Given,
         repair: bool = False,
-        sample: int | None = None,
+        samples: int | None = None,
         progress: Progress | None = None,
     ) -> Verification:
         """Compare sources, ledger, records, vectors and indexes with one another, both ways.
@@ -242,7 +242,7 @@ class Corpus(Opened):
             Beside those that the collection was made of.
         repair : bool
             Whether what can be mended is: texts are encoded again, records without a source deleted, indexes built anew.
-        sample : int, 0 <= sample <= 100,000, optional
+        samples : int, 0 <= samples <= 100,000, optional
             How many passages, drawn anew each time, the model encodes again, to be compared with their vectors. Default:
             16 where a model of this machine can be had, else none. Any number is asked for in earnest: of a provider, too.
         progress : callable, optional
@@ -264,14 +264,14 @@ class Corpus(Opened):
             Sources(places=tuple(given), base=self._base, strict=False),
             makers=self._making,
             repair=repair,
-            sampled=self._sampled(sample),
+            sampled=self._sampled(samples),
             progress=progress,
         )
 
-    def _sampled(self, sample: int | None) -> Sampled | None:
+    def _sampled(self, samples: int | None) -> Sampled | None:
         """Return what a verification encodes again; None for nothing."""
-        if sample is not None:
-            count = whole_number(sample, "sample", low=0, high=MOST_SAMPLED)
+        if samples is not None:
+            count = whole_number(samples, "samples", low=0, high=MOST_SAMPLED)
         elif is_provider(self.model):
             return None
         else:
@@ -281,12 +281,12 @@ class Corpus(Opened):
         try:
             encoder = encode.uncached(self.encoder)
         except VicinalError:
-            if sample is not None:
+            if samples is not None:
                 raise
             return None
-        if sample is None and encode.usage_of(encoder) is not None:
+        if samples is None and encode.usage_of(encoder) is not None:
             return None
-        return Sampled(encoder=encoder, count=count, seed=secrets.randbits(32), is_wanted=sample is not None)
+        return Sampled(encoder=encoder, count=count, seed=secrets.randbits(32), is_wanted=samples is not None)
 
     def _is_remote(self) -> bool:
         """Return whether a provider encodes."""

@@ -27,10 +27,14 @@ def verify(
     repair: Annotated[
         bool, typer.Option("--repair", help="Mend what can be mended: encode again, delete, build anew.")
     ] = False,
-    sample: Annotated[
+    samples: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Passages that the model encodes again, to be compared.", show_default="16, of a provider 0"
+            "--sample",
+            "--samples",
+            min=0,
+            help="Passages that the model encodes again, to be compared.",
+            show_default="16, of a provider 0",
         ),
     ] = None,
     db: DatabaseOption = None,
@@ -49,7 +53,7 @@ def verify(
             name: database.collection(name, create=False).verify(
                 *sources or (),
                 repair=repair,
-                sample=sample,
+                samples=samples,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
             for name in (names if not sources or collection else [database.default_collection()])

@@ -319,7 +319,7 @@ def test_a_file_of_markdown_is_mended_in_its_form(tmp_path: Path) -> None:
         digest = _digest_of(notes, "a.md")
         long = np.full((len(before), 8), 3, dtype=np.float32)
         spoil(notes, "a.md", vectors=long)
-        found = notes.verify(repair=True, sample=0)
+        found = notes.verify(repair=True, samples=0)
         assert found.found == {"vector": 1}
         assert found.left == ()
         assert (notes.get("a.md").spans, _digest_of(notes, "a.md")) == (before, digest)
@@ -336,17 +336,17 @@ def _digest_of(notes: vicinal.Collection, record_id: str) -> str:
 def test_a_vector_that_is_another_texts_is_found_by_its_model(notes: vicinal.Collection) -> None:
     """Of unit length and sound in all else: only the model can tell, and the repair asks it."""
     assert notes.verify().sampled == 16
-    assert notes.verify(sample=0).sampled == 0
+    assert notes.verify(samples=0).sampled == 0
     count = len(notes.get("docs/7.txt").spans)
     turned = np.eye(8, dtype=np.float32)[np.full(count, 7)]
     spoil(notes, "docs/7.txt", vectors=turned)
-    assert kinds(notes, sample=0) == []
-    found = notes.verify(repair=True, sample=100)
+    assert kinds(notes, samples=0) == []
+    found = notes.verify(repair=True, samples=100)
     assert found.found == {"encoded": count}
     assert {(one.kind, one.where) for one in found.findings} == {("encoded", "docs/7.txt")}
     assert found.mended == ("1 records encoded again from their texts",)
     assert found.sound
-    assert kinds(notes, sample=100) == []
+    assert kinds(notes, samples=100) == []
 
 
 def test_a_sample_mends_what_it_has_and_no_more(notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -355,10 +355,10 @@ def test_a_sample_mends_what_it_has_and_no_more(notes: vicinal.Collection, monke
     for record_id in notes.ids():
         count = len(notes.get(record_id).spans)
         spoil(notes, record_id, vectors=np.eye(8, dtype=np.float32)[np.full(count, 7)])
-    found = notes.verify(repair=True, sample=1)
+    found = notes.verify(repair=True, samples=1)
     assert (found.found, found.sound) == ({"encoded": 1}, False)
     assert {one.kind for one in found.left} == {"encoded"}
-    assert notes.verify(repair=True, sample=100).sound
+    assert notes.verify(repair=True, samples=100).sound
 
 
 def test_what_is_encoded_again(tmp_path: Path) -> None:
@@ -377,13 +377,13 @@ def test_what_is_encoded_again(tmp_path: Path) -> None:
         notes = db.collection("main", model=encoder)
         vectors = Vectors(np.eye(8, dtype=np.float32)[:3], encoder.space)
         notes.add([{"id": str(number), "text": "given"} for number in range(3)], vectors=vectors)
-        assert (notes.verify(sample=9).sampled, kinds(notes, sample=9)) == (0, [])
+        assert (notes.verify(samples=9).sampled, kinds(notes, samples=9)) == (0, [])
         notes.add([{"id": "made", "text": "made here"}])
-        assert notes.verify(sample=9).sampled == 1
+        assert notes.verify(samples=9).sampled == 1
         encoder.is_down = True
         assert notes.verify().sampled == 0
         with pytest.raises(EncodeError):
-            notes.verify(sample=9)
+            notes.verify(samples=9)
         for wrong in (-1, 2**20, 1.5):
             with pytest.raises((RangeError, DtypeError)):
-                notes.verify(sample=wrong)  # type: ignore[arg-type]  # what is refused
+                notes.verify(samples=wrong)  # type: ignore[arg-type]  # what is refused
