@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from vicinal import config, encode
-from vicinal._arrays import real_number
-from vicinal.errors import DtypeError, InputError, RangeError
+from vicinal._arrays import real_number, whole_number
+from vicinal.encode.providers import is_provider
+from vicinal.errors import DtypeError, InputError, RangeError, VicinalError
 from vicinal.lifecycle.sync import (
     Aside,
     Declared,
@@ -25,7 +28,7 @@ from vicinal.lifecycle.sync import (
     watch,
 )
 from vicinal.lifecycle.sync.sources import Rows, checked_name
-from vicinal.lifecycle.verify import Finding, Verification, verify
+from vicinal.lifecycle.verify import MOST_SAMPLED, Finding, Sampled, Verification, verify
 from vicinal.opened import Opened
 from vicinal.types import Progress, Source, SyncProgress, SyncReport
 
@@ -34,6 +37,8 @@ __all__ = ["Aside", "Corpus", "Declared", "Finding", "SyncPlan", "Verification",
 EVERY_S = 1.0
 """How often watched files are looked at."""
 LEAST_EVERY_S = 0.05
+SAMPLE = 16
+"""Passages that a verification encodes again where nobody says how many."""
 Given = str | Path | Source
 FILE_NAME = "vicinal.toml"
 
@@ -147,7 +152,8 @@ class Corpus(Opened):
         Parameters
         ----------
         *sources, text_field, id_field, strict, progress
-            As ``sync``. What lies in no files is read again each time that a file changes.
+            As ``sync``. What lies in no files is read again each time that a file changes. What goes away after the first
+            run is a hole, and the watch goes on.
         every_s : float, 0.05 <= every_s
             How long between two looks at the files.
         stop : threading.Event, optional
@@ -178,8 +184,8 @@ class Corpus(Opened):
         stopped: threading.Event,
         progress: Callable[[SyncProgress], None] | None,
     ) -> Generator[SyncReport, None, None]:
-        for _ in watch(watched, every_s=every_s, stopped=stopped.is_set, pause=stopped.wait):
-            yield self._synced(given, progress)
+        for turn in watch(watched, every_s=every_s, stopped=stopped.is_set, pause=stopped.wait):
+            yield self._synced(replace(given, strict=False) if turn else given, progress)
 
     def _synced(self, given: Sources, progress: Callable[[SyncProgress], None] | None) -> SyncReport:
         encoder = self.encoder
@@ -196,7 +202,7 @@ class Corpus(Opened):
     def sources(self) -> tuple[Source, ...]:
         """Return the sources that the collection was made of, without passwords."""
         with self._store.snapshot() as snapshot:
-            return tuple(one for one in remembered(snapshot, snapshot.lane(self.name)).values() if one is not None)
+            return tuple(one for ones in remembered(snapshot, snapshot.lane(self.name)).values() for one in ones)
 
     def forget(self, *sources: Given, name: str | None = None) -> int:
         """Delete the records that only some sources gave, and forget these; return how many records there were.
@@ -225,6 +231,7 @@ class Corpus(Opened):
         self,
         *sources: Given,
         repair: bool = False,
+        samples: int | None = None,
         progress: Progress | None = None,
     ) -> Verification:
         """Compare sources, ledger, records, vectors and indexes with one another, both ways.
@@ -235,6 +242,9 @@ class Corpus(Opened):
             Beside those that the collection was made of.
         repair : bool
             Whether what can be mended is: texts are encoded again, records without a source deleted, indexes built anew.
+        samples : int, 0 <= samples <= 100,000, optional
+            How many passages, drawn anew each time, the model encodes again, to be compared with their vectors. Default:
+            16 where a model of this machine can be had, else none. Any number is asked for in earnest: of a provider, too.
         progress : callable, optional
             Called with (steps done, steps to do).
 
@@ -245,7 +255,7 @@ class Corpus(Opened):
 
         Notes
         -----
-        Cost: one pass over the database and all sources; nothing is encoded unless something is mended.
+        Cost: one pass over the database and all sources; beside the sample nothing is encoded unless something is mended.
         """
         given = [self._source(one, None, None) for one in sources]
         return verify(
@@ -254,8 +264,29 @@ class Corpus(Opened):
             Sources(places=tuple(given), base=self._base, strict=False),
             makers=self._making,
             repair=repair,
+            sampled=self._sampled(samples),
             progress=progress,
         )
+
+    def _sampled(self, samples: int | None) -> Sampled | None:
+        """Return what a verification encodes again; None for nothing."""
+        if samples is not None:
+            count = whole_number(samples, "samples", low=0, high=MOST_SAMPLED)
+        elif is_provider(self.model):
+            return None
+        else:
+            count = SAMPLE
+        if not count:
+            return None
+        try:
+            encoder = encode.uncached(self.encoder)
+        except VicinalError:
+            if samples is not None:
+                raise
+            return None
+        if samples is None and encode.usage_of(encoder) is not None:
+            return None
+        return Sampled(encoder=encoder, count=count, seed=secrets.randbits(32), is_wanted=samples is not None)
 
     def _is_remote(self) -> bool:
         """Return whether a provider encodes."""

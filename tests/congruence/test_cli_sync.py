@@ -74,6 +74,9 @@ def test_a_plan_a_sync_and_a_verification(world: Path, run: Run, said: Said) -> 
     assert found["found"] == {"orphan": 1}
     assert "mended" in run("verify", "--repair")
     assert "all agrees" in run("verify")
+    assert "1 passages encoded again" in " ".join(run("verify", "-c", "main").split())
+    assert said("verify", "docs", "--sample", "1")["collections"][0]["sampled"] == 1
+    assert "vicinal verify -c main" in run("verify", "main", status=2)
 
 
 def test_holes_end_with_one(world: Path, run: Run, said: Said) -> None:

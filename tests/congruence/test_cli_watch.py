@@ -78,6 +78,20 @@ def test_sides_are_filters_commits_or_files(place, run, tmp_path):
     assert (status, said["error"]["where"]) == (2, "--reference")
 
 
+def test_the_collection_is_said_either_way(place, run):
+    """Behind the command, by -c as everywhere, or not at all where there is only one; not two at once."""
+    found = [
+        run("history", *words, "--json")[:2] for words in (("notes",), ("-c", "notes"), (), ("notes", "-c", "notes"))
+    ]
+    assert [status for status, _ in found] == [0] * 4
+    assert all(said == found[0][1] for _, said in found)
+    status, said, _ = run("history", "notes", "-c", "other", "--json")
+    assert (status, said["error"]["where"]) == (2, "collection")
+    sides = ("--reference", "year<2024", "--current", "year=2024", "--json")
+    (_, one, _), (_, other, _) = run("drift", "notes", *sides), run("drift", "-c", "notes", *sides)
+    assert one["shifts"] == other["shifts"]
+
+
 def test_a_moved_encoder_is_an_alarm(place, run):
     """Drift and the canary end with status 1 and name the way out; a search is refused with the status of models."""
     place.seed = 1

@@ -10,7 +10,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from vicinal._files import disk_errors, write_atomically
-from vicinal.cli.output import DatabaseOption, JsonOption, console, errors, harmless, opened, print_json, progress_bar
+from vicinal.cli.output import (
+    CollectionArgument,
+    CollectionOption,
+    DatabaseOption,
+    JsonOption,
+    console,
+    errors,
+    harmless,
+    one_collection,
+    opened,
+    print_json,
+    progress_bar,
+)
 from vicinal.cli.search import parse_where
 from vicinal.errors import InputError
 
@@ -24,7 +36,7 @@ NAMES = {"document": "corpus", "query": "queries"}
 
 
 def drift(
-    collection: Annotated[str, typer.Argument(help="The collection.", show_default=False)],
+    about: CollectionArgument = None,
     reference: Annotated[
         list[str] | None,
         typer.Option(
@@ -49,6 +61,7 @@ def drift(
     seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
     html: Annotated[Path | None, typer.Option(help="Write the report as a page, with the trend.")] = None,
     db: DatabaseOption = None,
+    collection: CollectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare what is current with a reference: whether the encoder has moved, or the corpus, or what people ask.
@@ -56,7 +69,7 @@ def drift(
     The exit status is 1 when an alarm is raised.
     """
     with opened(db, read_only=False) as database, progress_bar() as bar:
-        chosen = database.collection(collection, create=False)
+        chosen = database.collection(one_collection(about, collection) or database.default_collection(), create=False)
         task = bar.add_task("comparing", total=None)
         found = chosen.drift(
             reference=_side(reference, "--reference"),

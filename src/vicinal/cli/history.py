@@ -10,7 +10,16 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vicinal.cli.output import DatabaseOption, JsonOption, console, opened, print_json
+from vicinal.cli.output import (
+    CollectionArgument,
+    CollectionOption,
+    DatabaseOption,
+    JsonOption,
+    console,
+    one_collection,
+    opened,
+    print_json,
+)
 from vicinal.collection import Collection
 from vicinal.errors import InputError
 from vicinal.past import CollectionAt
@@ -52,9 +61,7 @@ def as_of(chosen: Collection, at: str | None) -> Collection | CollectionAt:
 
 
 def history(
-    collection: Annotated[
-        str | None, typer.Argument(help="The collection, or an alias.", show_default="main, or the only one")
-    ] = None,
+    about: CollectionArgument = None,
     keep: Annotated[
         float | None,
         typer.Option(
@@ -65,13 +72,15 @@ def history(
     ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="How many commits are shown, the last ones.")] = 20,
     db: DatabaseOption = None,
+    collection: CollectionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how far back a collection can be told, and what each commit since then did to it."""
     with opened(db, read_only=keep is None) as database:
         if keep is not None:
             database.keep_history(days=keep)
-        found = database.collection(collection or database.default_collection(), create=False).history()
+        name = one_collection(about, collection) or database.default_collection()
+        found = database.collection(name, create=False).history()
     if as_json:
         print_json(asdict(found))
     else:

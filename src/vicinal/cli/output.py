@@ -24,7 +24,7 @@ from rich.progress import (
 import vicinal
 from vicinal.collection import Collection
 from vicinal.database import Database, find
-from vicinal.errors import VicinalError
+from vicinal.errors import InputError, VicinalError
 
 console = Console(soft_wrap=False, emoji=False)
 errors = Console(stderr=True, emoji=False)
@@ -58,6 +58,10 @@ CollectionOption = Annotated[
         autocompletion=_complete_collection,
     ),
 ]
+CollectionArgument = Annotated[
+    str | None, typer.Argument(metavar="[COLLECTION]", help="The same as -c COLLECTION.", show_default=False)
+]
+"""Of commands that take nothing else, and are about a collection as a whole."""
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -73,6 +77,19 @@ def opened_collection(path: Path | None, name: str | None, *, read_only: bool = 
     """Open the collection that a command means, and close its database afterwards."""
     with opened(path, read_only=read_only) as db:
         yield db.collection(name or db.default_collection(), create=False)
+
+
+def one_collection(argument: str | None, option: str | None) -> str | None:
+    """Return the collection that was said, behind the command or by ``-c``.
+
+    Raises
+    ------
+    InputError
+        Both were said, and they are not the same.
+    """
+    if argument is not None and option is not None and argument != option:
+        raise InputError(f"Say one collection: {argument!r}, or -c {option!r}.", got=argument, where="collection")
+    return argument if option is None else option
 
 
 def print_json(said: Mapping[str, Any]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -58,7 +58,7 @@ def walk(root: Path, root_id: str) -> Iterator[Place | Skipped]:
                 yield refused(entry.id or root_id, error)
                 continue
             if isinstance(found, Skipped):
-                yield found
+                yield replace(found, failed=entry.path == str(root))  # who names a folder means what is in it
             else:
                 waiting += found
         elif entry.kind == "file":
@@ -75,7 +75,9 @@ def _listed(folder: _Entry, top: str) -> list[_Entry] | Skipped:
         entries = sorted(listing, key=lambda entry: entry.name, reverse=True)
     names = {entry.name for entry in entries}
     if DATABASE_FILE in names:
-        return Skipped(source=folder.id or ".", reason="database", detail="a folder of this program")
+        return Skipped(
+            source=folder.id or ".", reason="database", detail="a folder of this program, in which no texts are read"
+        )
     rules = folder.rules
     absolute = _absolute(folder, top)
     if IGNORE_FILE in names:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from vicinal.errors import InputError
+from vicinal._arrays import whole_number
+from vicinal.errors import DtypeError, InputError
 from vicinal.read._pathspec import ignore_rules
 from vicinal.read.place import id_of
 from vicinal.read.source import MAX_BYTES, PYDOC, STANDARD_INPUT, read
@@ -27,7 +28,10 @@ def origin_of_source(source: Source, base: Path | None) -> str:
     ------
     InputError
         The source says what cannot be.
+    DtypeError, RangeError
+        One of its values is of another type, or beyond its bounds.
     """
+    _require_values(source)
     if is_sql(source.place):
         return sql_place(source, base).origin
     if source.place.startswith((*WEB, SITEMAP)):
@@ -113,6 +117,31 @@ def _chosen(source: Source) -> Callable[[str], bool]:
         return (not source.include or bool(included(path))) and not excluded(path)
 
     return lets_through
+
+
+def _require_values(source: Source) -> None:
+    """Refuse values of another type, and a place that is none: the path of no name would be the folder of now."""
+    for name in ("place", "text_field", "id_field", "table", "query"):
+        value = getattr(source, name)
+        if not isinstance(value, str) and (value is not None or name == "place"):
+            raise DtypeError(
+                f"{name} must be a string, got {type(value).__name__}.",
+                expected="str",
+                got=type(value).__name__,
+                where=name,
+            )
+    for name in ("include", "exclude"):
+        value = getattr(source, name)
+        if not isinstance(value, tuple) or not all(isinstance(one, str) for one in value):
+            raise DtypeError(
+                f"{name} must be a tuple of strings, such as ('*.md',), got {type(value).__name__}.",
+                expected="tuple[str, ...]",
+                got=type(value).__name__,
+                where=name,
+            )
+    if not source.place.strip():
+        raise InputError("A source needs a place; the folder of now is called '.'.", where="place")
+    whole_number(source.most_pages, "most_pages", low=1)
 
 
 def _require_sense(source: Source) -> None:

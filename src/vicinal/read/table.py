@@ -33,6 +33,9 @@ ID_COLUMNS = ("id", "_id")
 TITLE = "title"
 WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+(?:[eE][+-]?[0-9]{1,3})?|[eE][+-]?[0-9]{1,3})")
+MOST_ID_CHARS = 4096
+MOST_FIELDS = 1024
+"""What a record may have, by whichever way it comes: see ``lifecycle.records``."""
 MOST_WHOLE = 1 << 63
 """A whole number beyond 64 bits is kept as text."""
 
@@ -244,7 +247,11 @@ def _document(row: Row, source: str, text_column: str | None, columns: Columns) 
         return Skipped(source=source, reason="empty", detail=row.place())
     left_out = {text_column, _id_column(values, columns)}
     fields = {"path": source, **_fields({key: value for key, value in values.items() if key not in left_out})}
-    return Document(id=f"{source}#{name}", text=body, source=source, fields=fields)
+    record_id = f"{source}#{name}"
+    if len(record_id) > MOST_ID_CHARS or len(fields) > MOST_FIELDS:
+        told = f"an id of {len(record_id)} characters and {len(fields)} fields; the most are {MOST_ID_CHARS} and {MOST_FIELDS}"
+        return Skipped(source=source, reason="malformed", detail=f"{row.place()}: {told}", failed=True)
+    return Document(id=record_id, text=body, source=source, fields=fields)
 
 
 def _is_text(value: object) -> bool:

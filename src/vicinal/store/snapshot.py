@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vicinal.store.bits import clear, fill, no_bits
+from vicinal.store.bits import clear, fill, no_bits, rows_of
 from vicinal.store.catalog import Lane
 from vicinal.store.groups import QUALIFIED_COLUMNS, places, portions
 from vicinal.store.history.reads import History
@@ -219,12 +219,22 @@ class Snapshot(History):
             for line in self._checked_lines(lane, group):
                 if line.number in living:
                     if living.pop(line.number) != line.id or origins.pop(line.number, "") != line.origin:
-                        raise self._damaged("an id or an origin leads to another record")
+                        raise self._damaged(f"an id or an origin leads to another record than {line.id!r}")
                     fill(alive, line.first_row, len(line.spans))
                     for place, more in enumerate((1, len(line.spans), line.cut_chunks > 0, line.cut_chunks)):
                         counted[place] += more
         if living or origins or not np.array_equal(alive, self.alive(lane)):
-            raise self._damaged(f"the records of collection {lane.name!r} are not those of its ids and tombstones")
+            rows = rows_of(alive ^ self.alive(lane))
+            told = (
+                f"; {next(iter(living.values()))!r} has no record"
+                if living
+                else f"; row {rows[0]} differs"
+                if len(rows)
+                else ""
+            )
+            raise self._damaged(
+                f"the records of collection {lane.name!r} are not those of its ids and tombstones{told}"
+            )
         if counted != [lane.records, lane.rows, lane.cut_records, lane.cut_chunks]:
             raise self._damaged(f"the sums of collection {lane.name!r} are not those of its records")
 

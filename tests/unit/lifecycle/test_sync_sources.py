@@ -6,6 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -530,3 +531,136 @@ def test_no_password_is_remembered(world: tuple[vicinal.Database, Path]) -> None
     report = notes.sync("postgresql://me:secret@127.0.0.1:1/db?table=x")
     assert not report.complete
     assert "secret" not in json.dumps([one.place for one in notes.sources()] + [one.detail for one in notes.aside()])
+
+
+def test_one_folder_by_two_patterns(world: tuple[vicinal.Database, Path]) -> None:
+    """Both are remembered, so that neither removes what the other gave."""
+    db, docs = world
+    (docs / "a.md").write_text("a page")
+    notes = db.collection("main", model=ToyEncoder())
+    two = [Source(place=str(docs), include=(pattern,)) for pattern in ("*.md", "*.txt")]
+    assert notes.sync(*two, two[0]).new == 11
+    assert notes.sources() == tuple(two)
+    assert counts(notes.sync()) == (0, 0, 0, 11, 0)
+    assert notes.verify().findings == ()
+    assert notes.sync(two[0]).removed == 10
+    assert notes.sources() == (two[0],)
+    assert notes.forget(docs) == 1
+    assert notes.sources() == ()
+
+
+def test_what_another_source_gives_is_not_removed(world: tuple[vicinal.Database, Path]) -> None:
+    """A folder is synced without a part that another source has: the part stays, but not a file of it that is gone."""
+    db, docs = world
+    (docs / "deep").mkdir()
+    for name in "ab":
+        (docs / f"deep/{name}.txt").write_text(f"deep {name}")
+    notes = db.collection("main", model=ToyEncoder())
+    notes.sync(docs / "deep")
+    (docs / "deep/b.txt").unlink()
+    shallow = Source(place=str(docs), exclude=("deep/",))
+    assert notes.plan_sync(shallow).removed == 1
+    assert counts(notes.sync(shallow)) == (10, 0, 0, 0, 1)
+    assert "docs/deep/a.txt" in notes
+    assert notes.verify().findings == ()
+
+
+def test_what_another_run_stored_meanwhile_is_not_removed(world: tuple[vicinal.Database, Path]) -> None:
+    """Two runs at the same time: the one that read the folder earlier leaves what the later one found in it."""
+    db, docs = world
+    notes = db.collection("main", model=ToyEncoder())
+    notes.sync(docs)
+    added: list[int] = []
+
+    def meanwhile(_: object) -> None:
+        if not added:
+            (docs / "new.txt").write_text("a new text")
+            with vicinal.open(docs.parent / "notes.vicinal") as other:
+                added.append(other.collection("main", model=ToyEncoder()).sync(docs).new)
+
+    report = notes.sync(docs, progress=meanwhile)
+    assert (added, report.removed) == ([1], 0)
+    assert "docs/new.txt" in notes
+    assert notes.verify().findings == ()
+
+
+def test_a_file_that_looks_torn_is_a_hole(world: tuple[vicinal.Database, Path]) -> None:
+    """What it gave before is kept, and no run says that all is well; one that never gave anything is none."""
+    db, docs = world
+    (docs / "picture").write_bytes(b"\0\1\2" * 50)
+    notes = db.collection("main", model=ToyEncoder())
+    assert notes.sync(docs).complete
+    (docs / "1.txt").write_bytes(b"\0\1\2" * 50)
+    assert not notes.plan_sync(docs).complete
+    report = notes.sync(docs)
+    assert [(one.source, one.reason) for one in report.failed] == [("docs/1.txt", "binary")]
+    assert [one.source for one in notes.aside()] == ["docs/1.txt"]
+    assert "docs/1.txt" in notes
+    assert [(one.kind, one.where) for one in notes.verify().findings] == [("unreadable", "docs/1.txt")]
+    (docs / "1.txt").write_text("whole again")
+    assert notes.sync(docs).complete
+    assert notes.aside() == ()
+
+
+def test_what_waits_is_bounded_by_its_length(
+    world: tuple[vicinal.Database, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long documents are looked up a few at a time, however many would do at once by their number."""
+    db, docs = world
+    monkeypatch.setattr(sync_run, "PENDING_CHARS", 45)
+    sizes: list[int] = []
+    real = sync_run._stale
+
+    def counted(run: Any, documents: Any) -> Any:
+        sizes.append(len(documents))
+        return real(run, documents)
+
+    monkeypatch.setattr(sync_run, "_stale", counted)
+    assert db.collection("main", model=ToyEncoder()).sync(docs).new == 10
+    assert sizes == [3, 3, 3, 1]  # of 19 characters each
+
+
+def test_names_that_no_text_can_hold_are_set_aside(world: tuple[vicinal.Database, Path]) -> None:
+    """An id of a program with half of a surrogate pair, or one without end, is a hole and not the end of the run."""
+    notes = world[0].collection("main", model=ToyEncoder())
+    rows = [{"id": "\ud800", "text": "a"}, {"id": "x" * 100_000, "text": 5}, {"id": "good", "text": "a good one"}]
+    report = notes.sync(documents=rows, name="crm")
+    assert (report.new, len(report.failed)) == (1, 2)
+    assert [(one.source[:6], len(one.source)) for one in notes.aside()] == [("\\ud800", 6), ("xxxxxx", 4096)]
+    notes.sync(documents=rows, name="crm")
+    assert [one.tries for one in notes.aside()] == [2, 2]
+
+
+def test_an_id_of_a_program_that_a_file_has(world: tuple[vicinal.Database, Path]) -> None:
+    """Only one of the two can be stored: the other is told, in the plan as well; a file that is named twice is not."""
+    db, docs = world
+    notes = db.collection("main", model=ToyEncoder())
+    rows = [{"id": "docs/1.txt", "text": "of the program"}, {"id": "c1", "text": "another"}]
+    for found in (
+        notes.plan_sync(docs, docs / "1.txt", documents=rows, name="crm"),
+        notes.sync(docs, docs / "1.txt", documents=rows, name="crm"),
+    ):
+        assert [(one.source, one.reason) for one in found.failed] == [("docs/1.txt", "duplicate id")]
+        assert found.new == 11
+    assert notes.get("docs/1.txt").text == "text 1 of the world"
+
+
+def test_a_folder_that_is_a_database_is_a_hole(tmp_path: Path) -> None:
+    """No run that read nothing of what was named says that all is well."""
+    (tmp_path / "a.txt").write_text("words")
+    with vicinal.open(tmp_path) as db:
+        report = db.collection("main", model=ToyEncoder()).sync(tmp_path)
+    assert [(one.reason, one.failed) for one in report.skipped] == [("database", True)]
+
+
+def test_a_folder_that_goes_away_does_not_end_the_watch(world: tuple[vicinal.Database, Path]) -> None:
+    """It is a hole until it is there again, and nothing of it is removed."""
+    db, docs = world
+    notes = db.collection("main", model=ToyEncoder())
+    with closing(notes.watch(docs, every_s=0.05)) as reports:
+        assert next(reports).new == 10
+        docs.rename(docs.parent / "away")
+        report = next(reports)
+        assert (report.complete, report.removed) == (False, 0)
+        (docs.parent / "away").rename(docs)
+        assert counts(next(reports)) == (0, 0, 0, 10, 0)

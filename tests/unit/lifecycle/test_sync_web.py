@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 
 import vicinal
+from vicinal.read.web import address, client
 from vicinal.testing import ToyEncoder
 from vicinal.types import SyncReport
 from web_worlds import Site, running_site
@@ -107,3 +111,49 @@ def test_a_page_is_read_again_when_it_would_be_cut_otherwise(site: Site, notes: 
         transaction.put(lane, [type(record)(**values)], vicinal.Vectors(vectors, lane.space), replace_existing=True)
     assert counts(notes.sync(f"{site.url}/a")) == (0, 1, 0, 0)
     assert sent(site) == ["/a"]
+
+
+def test_what_is_refused_for_another_reason_than_rules_stays(
+    site: Site, notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No network, another site in its place, an answer that is too much or of another kind: a hole, and nothing goes."""
+    page = f"{site.url}/a"
+    notes.sync(page)
+    monkeypatch.setattr(client.Client.get, "__kwdefaults__", {"most_bytes": 1000})
+    for body, headers in (
+        ("", {"status": 302, "location": "http://login.example.invalid/"}),
+        ("", {"status": 302, "location": "/a"}),
+        ("x" * 5000, {}),
+        ("<p>words</p>", {"content_encoding": "br"}),
+        (b"\0\1\2", {"content_type": "image/png"}),
+        (gzip.compress(b"<p>many words</p>" * 50)[:40], {"content_encoding": "gzip"}),
+    ):
+        site.put("/a", body, **headers)  # type: ignore[arg-type]  # each is its own
+        report = notes.sync(page)
+        assert (report.complete, report.removed, report.changed) == (False, 0, 0), headers
+    monkeypatch.setattr(address, "is_named_private", lambda _: False)
+    monkeypatch.setenv("VICINAL_OFFLINE", "1")
+    assert not notes.sync(page).complete
+    assert notes.get(page).text.endswith("words of a")
+    monkeypatch.undo()
+    site.put("/robots.txt", "User-agent: *\nDisallow: /\n")
+    report = notes.sync(page)
+    assert (report.complete, report.removed) == (True, 1)
+
+
+def test_half_of_a_page_is_none(notes: vicinal.Collection) -> None:
+    """A connection that breaks off in the midst of an answer is a hole, and not a shorter page."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for head in ("404 no\r\ncontent-length: 0\r\n\r\n", "200 ok\r\ncontent-length: 1000\r\n\r\n<p>only half"):
+                with server.accept()[0] as connection:
+                    connection.recv(4096)
+                    connection.sendall(f"HTTP/1.1 {head}".encode())
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        report = notes.sync(f"http://127.0.0.1:{server.getsockname()[1]}/page")
+        thread.join()
+    assert [(one.reason, one.detail) for one in report.failed] == [("unreachable", "the answer breaks off")]
+    assert len(notes) == 0

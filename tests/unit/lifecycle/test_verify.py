@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import vicinal
-from vicinal.errors import CorruptStoreError, DamagedIndexWarning
+from vicinal.errors import CorruptStoreError, DamagedIndexWarning, DtypeError, EncodeError, RangeError
 from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.ingest import new_record
 from vicinal.lifecycle.verify import KINDS
@@ -293,3 +293,97 @@ def test_a_source_that_is_named_is_compared_too(notes: vicinal.Collection, tmp_p
     assert kinds(notes) == []
     for given in (tmp_path / "more.txt", Source(place=str(tmp_path / "more.txt"))):
         assert [one.kind for one in notes.verify(given).findings] == ["missing"]
+
+
+def test_vectors_that_crowd_are_no_fault_of_the_index(tmp_path: Path) -> None:
+    """Codes of eight bits cannot tell a crowd apart; nor can those of an index that is built anew."""
+    chance = np.random.default_rng(3)
+    lines = (np.eye(8)[0] + 0.2 * chance.standard_normal((6000, 8))).astype(np.float32)
+    lines /= np.linalg.norm(lines, axis=1, keepdims=True)
+    encoder = ToyEncoder()
+    with vicinal.open(tmp_path / "notes.vicinal") as db:
+        notes = db.collection("main", model=encoder)
+        notes.add(
+            [{"id": str(row), "text": f"text {row}"} for row in range(6000)], vectors=Vectors(lines, encoder.space)
+        )
+        assert kinds(notes) == []
+
+
+def test_a_file_of_markdown_is_mended_in_its_form(tmp_path: Path) -> None:
+    """The form is part of the digest: what is encoded again from the text is what the source gives, at once."""
+    (tmp_path / "a.md").write_text("# One\n\nthe first part\n\n# Two\n\nthe second part")
+    with vicinal.open(tmp_path / "notes.vicinal") as db:
+        notes = db.collection("main", model=ToyEncoder(max_tokens=12))
+        notes.sync(tmp_path / "a.md")
+        before = notes.get("a.md").spans
+        digest = _digest_of(notes, "a.md")
+        long = np.full((len(before), 8), 3, dtype=np.float32)
+        spoil(notes, "a.md", vectors=long)
+        found = notes.verify(repair=True, samples=0)
+        assert found.found == {"vector": 1}
+        assert found.left == ()
+        assert (notes.get("a.md").spans, _digest_of(notes, "a.md")) == (before, digest)
+        spoil(notes, "a.md", text="another text than the digest says")
+        assert notes.verify(repair=True).left == ()
+        assert notes.get("a.md").text.startswith("# One")
+
+
+def _digest_of(notes: vicinal.Collection, record_id: str) -> str:
+    with notes._store.snapshot() as snapshot:
+        return snapshot.ledger(snapshot.lane("main"), [record_id])[record_id].text_digest
+
+
+def test_a_vector_that_is_another_texts_is_found_by_its_model(notes: vicinal.Collection) -> None:
+    """Of unit length and sound in all else: only the model can tell, and the repair asks it."""
+    assert notes.verify().sampled == 16
+    assert notes.verify(samples=0).sampled == 0
+    count = len(notes.get("docs/7.txt").spans)
+    turned = np.eye(8, dtype=np.float32)[np.full(count, 7)]
+    spoil(notes, "docs/7.txt", vectors=turned)
+    assert kinds(notes, samples=0) == []
+    found = notes.verify(repair=True, samples=100)
+    assert found.found == {"encoded": count}
+    assert {(one.kind, one.where) for one in found.findings} == {("encoded", "docs/7.txt")}
+    assert found.mended == ("1 records encoded again from their texts",)
+    assert found.sound
+    assert kinds(notes, samples=100) == []
+
+
+def test_a_sample_mends_what_it_has_and_no_more(notes: vicinal.Collection, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the repair others are drawn, so that a collection whose vectors are all wrong is not called sound."""
+    monkeypatch.setattr("vicinal.corpus.secrets.randbits", lambda _: 5)
+    for record_id in notes.ids():
+        count = len(notes.get(record_id).spans)
+        spoil(notes, record_id, vectors=np.eye(8, dtype=np.float32)[np.full(count, 7)])
+    found = notes.verify(repair=True, samples=1)
+    assert (found.found, found.sound) == ({"encoded": 1}, False)
+    assert {one.kind for one in found.left} == {"encoded"}
+    assert notes.verify(repair=True, samples=100).sound
+
+
+def test_what_is_encoded_again(tmp_path: Path) -> None:
+    """Not what came with vectors of its own; a model that fails is an error only where it was asked for."""
+
+    class Broken(ToyEncoder):
+        is_down = False
+
+        def encode_documents(self, texts: Any, **options: Any) -> Vectors:
+            if self.is_down:
+                raise EncodeError("It is down.")
+            return super().encode_documents(texts, **options)
+
+    encoder = Broken(max_tokens=12)
+    with vicinal.open(tmp_path / "notes.vicinal") as db:
+        notes = db.collection("main", model=encoder)
+        vectors = Vectors(np.eye(8, dtype=np.float32)[:3], encoder.space)
+        notes.add([{"id": str(number), "text": "given"} for number in range(3)], vectors=vectors)
+        assert (notes.verify(samples=9).sampled, kinds(notes, samples=9)) == (0, [])
+        notes.add([{"id": "made", "text": "made here"}])
+        assert notes.verify(samples=9).sampled == 1
+        encoder.is_down = True
+        assert notes.verify().sampled == 0
+        with pytest.raises(EncodeError):
+            notes.verify(samples=9)
+        for wrong in (-1, 2**20, 1.5):
+            with pytest.raises((RangeError, DtypeError)):
+                notes.verify(samples=wrong)  # type: ignore[arg-type]  # what is refused

@@ -111,7 +111,7 @@ def test_a_database_is_never_entered(tmp_path):
     """The program does not index itself."""
     make(tmp_path, {"notes/vicinal.sqlite": "x", "notes/a.txt": "a", "b.txt": "b"})
     assert ids(tmp_path) == (["b.txt"], [("notes", "database", False)])
-    assert ids(tmp_path / "notes") == ([], [(".", "database", False)])
+    assert ids(tmp_path / "notes") == ([], [(".", "database", True)])  # it was named: a hole
 
 
 def test_pipes_and_sockets_are_never_opened(tmp_path, monkeypatch):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from vicinal.errors import InputError, MissingExtraError, NotFoundError
+import vicinal
+from vicinal.errors import DtypeError, InputError, MissingExtraError, NotFoundError, RangeError
 from vicinal.read import origin_of_source, read_source
-from vicinal.read.sql.place import without_password
+from vicinal.read.sql.place import secrets_of, without_password
+from vicinal.testing import ToyEncoder
 from vicinal.types import Document, Skipped, Source
 
 
@@ -126,6 +131,16 @@ def test_names_are_quoted(notes: Path) -> None:
     assert [one.reason for one in read(f"sqlite:{notes}", table='odd "name')] == ["empty"]
 
 
+def test_ctrl_c_ends_a_query_that_does_not(notes: Path) -> None:
+    """While SQLite is at work, and gives no row."""
+    endless = "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT n AS text FROM c WHERE n < 0"
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        read(f"sqlite:{notes}", query=endless)
+    timer.join()
+
+
 def test_no_password_is_told() -> None:
     """Neither the origin nor what is shown has one."""
     for place in ("postgresql://me:secret@host/db?table=x", "postgresql://me@host/db?password=secret&table=x"):
@@ -134,6 +149,78 @@ def test_no_password_is_told() -> None:
     assert (
         origin_of_source(Source(place="postgresql://me:s@host:5/db?table=a.b"), None) == "postgresql://host:5/db?a.b:"
     )
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "postgresql://me:se/cret@host/db?table=x",
+        "postgresql://me:12/secret@host/db?table=x",
+        "postgresql://me:p@secret@host/db?table=x",
+        "postgresql://me:secret?b@host/db?table=x",
+        "postgresql://me:1?secret@host/db?table=x",
+        "postgresql://me:1#secret@host/db?table=x",
+        "postgresql://me:secret@[bad/db?table=x",
+        "postgresql://me:secret@host:999999/db?table=x",
+    ],
+)
+def test_an_address_that_cannot_be_taken_apart_is_not_told(place: str) -> None:
+    """Nobody knows where its password ends, so the error has no part of it."""
+    for refuse in (
+        lambda: read(place),
+        lambda: origin_of_source(Source(place=place), None),
+        lambda: without_password(place),
+    ):
+        with pytest.raises(InputError, match="PGPASSWORD") as caught:
+            refuse()
+        assert "secret" not in repr(caught.value) + str(caught.value.where) + str(caught.value.got)
+
+
+def test_addresses_of_postgres_keep_all_but_secrets() -> None:
+    """Several hosts, sockets and parameters stay as they were written; web addresses are left alone."""
+    for kept in (
+        "postgresql://a:1,b:2/db?table=x",
+        "postgres://me@[::1]:5/db?table=x&options=-c%20a%3Db",
+        "postgresql:///db?host=/var/run&table=x",
+        "https://a.b/page?x&password=y",
+    ):
+        assert without_password(kept) == kept
+    told = "postgresql://me:a%40b@host/db?sslpassword=c&%70assword=d&table=x"
+    assert without_password(told) == "postgresql://me@host/db?table=x"
+    assert secrets_of(told) == {"a%40b", "a@b", "c", "d"}
+
+
+@pytest.mark.parametrize("written", ["sqlite:{}", "sqlite://{}", "sqlite:~/{}"])
+def test_a_sqlite_place_is_kept_by_its_path(
+    written: str, notes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However it is written: what a collection remembers of it holds in another folder, too."""
+    monkeypatch.setenv("HOME", str(notes.parent))
+    monkeypatch.chdir(notes.parent)
+    source = Source(place=written.format(notes.name) + "?table=notes")
+    with vicinal.open(tmp_path / "store") as db:
+        mine = db.collection("main", model=ToyEncoder())
+        count = mine.sync(source).new
+        assert count
+        assert [one.place for one in mine.sources()] == [f"sqlite:{notes}?table=notes"]
+        monkeypatch.chdir("/")
+        assert mine.sync().unchanged == count
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"place": 5},
+        {"place": " "},
+        {"place": "a", "include": "*.md"},
+        {"place": "a", "table": 1},
+        {"place": "a", "most_pages": 0},
+    ],
+)
+def test_values_of_a_source_are_checked(values: dict[str, Any]) -> None:
+    """An empty place is not the folder of now, and a string is no tuple of patterns."""
+    with pytest.raises((DtypeError, RangeError, InputError)):
+        origin_of_source(Source(**values), None)
 
 
 def test_psycopg_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,3 +173,15 @@ def test_a_table_in_another_encoding_is_read(tmp_path):
     """As spreadsheets write it."""
     text = "text,n\n" + "".join(f"L'été à la forêt près de Besançon était très agréable,{n}\n" for n in range(20))
     assert rows(tmp_path, "a.csv", text.encode("cp1252"))[3].text.startswith("L'été à")
+
+
+def test_rows_beyond_what_a_record_holds_are_holes(tmp_path):
+    """As for documents of a program: an id of 4,096 characters, 1,024 fields."""
+    wide = {f"f{number}": number for number in range(1024)}
+    content = "\n".join(
+        json.dumps(one) for one in ({"id": "x" * 5000, "text": "a"}, {"text": "b", **wide}, {"text": "c"})
+    )
+    first, second, third = rows(tmp_path, "a.jsonl", content)
+    assert [one.reason for one in (first, second)] == ["malformed"] * 2
+    assert "1025 fields" in second.detail
+    assert third.text == "c"

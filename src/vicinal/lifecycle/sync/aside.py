@@ -16,6 +16,8 @@ from vicinal.store import Lane, Snapshot, Store
 MOST_ASIDE = 1_000
 """Documents whose errors are kept; more of them are only counted."""
 MOST_CHARS = 300
+MOST_NAME_CHARS = 4096
+"""Characters of a name, such as that of a path."""
 MORE = "more"
 
 
@@ -57,25 +59,36 @@ def keep(store: Store, collection: str, found: Sequence[Aside], origins: Iterabl
         before, more = asides(snapshot, snapshot.lane(collection))
     if not found and not more and not any(one.origin in looked_at for one in before):
         return
-    known = {(one.origin, one.source): one for one in before}
-    others = [one for one in before if one.origin not in looked_at]
-    now = int(time.time())
-    tried = list({(one.origin, one.source): _tried_again(one, known, now) for one in found}.values())
-    listed = [*others, *tried]
-    said = {"aside": [asdict(one) for one in listed[:MOST_ASIDE]], MORE: max(0, len(listed) - MOST_ASIDE)}
     with store.write() as transaction:
         lane = transaction.lane(collection)
+        before, _ = asides(transaction, lane)  # as of now: another run may have set others aside
+        known = {(one.origin, one.source): one for one in before}
+        others = [one for one in before if one.origin not in looked_at]
+        now = int(time.time())
+        tried = list(
+            {(one.origin, one.source): _tried_again(one, known, now) for one in map(_storable, found)}.values()
+        )
+        listed = [*others, *tried]
+        said = {"aside": [asdict(one) for one in listed[:MOST_ASIDE]], MORE: max(0, len(listed) - MOST_ASIDE)}
         if listed:
             transaction.put_setting(setting_of(lane), json.dumps(said, ensure_ascii=False))
         else:
             transaction.remove_setting(setting_of(lane))
 
 
+def _storable(one: Aside) -> Aside:
+    """Return what is set aside with names and words of bounded length that UTF-8 can hold."""
+    source, detail = (
+        text[:most].encode("utf-8", "backslashreplace").decode()
+        for text, most in ((one.source, MOST_NAME_CHARS), (one.detail, MOST_CHARS))
+    )
+    return replace(one, source=source, detail=detail)
+
+
 def _tried_again(one: Aside, known: Mapping[tuple[str, str], Aside], now: int) -> Aside:
     old = known.get((one.origin, one.source))
     return replace(
         one,
-        detail=one.detail[:MOST_CHARS],
         tries=1 if old is None else old.tries + 1,
         since=now if old is None else old.since,
         last=now,

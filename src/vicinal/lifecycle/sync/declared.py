@@ -11,6 +11,7 @@ from typing import Any
 from vicinal._files import disk_errors
 from vicinal.errors import DtypeError, InputError, NotFoundError, RangeError, UnknownNameError, VicinalError
 from vicinal.read import is_watched
+from vicinal.read.sql.place import SQLITE, at_path, sqlite_path
 from vicinal.types import Source
 
 MOST_BYTES = 1 << 20
@@ -150,7 +151,6 @@ def _placed(source: Source, folder: Path) -> str:
     """Return a place with a path that holds from wherever the program is started."""
     if not is_watched(source):
         return source.place
-    if source.place.startswith("sqlite:"):
-        path, mark, told = source.place.removeprefix("sqlite:").partition("?")
-        return f"sqlite:{folder / Path(path).expanduser()}{mark}{told}"
+    if source.place.startswith(SQLITE):
+        return at_path(source.place, folder / sqlite_path(source.place))
     return str(folder / Path(source.place).expanduser())

@@ -14,8 +14,9 @@ from vicinal.chunk import Chunker
 from vicinal.errors import VicinalError, VicinalWarning
 from vicinal.lifecycle.ingest import WHOLE, digest_of_text
 from vicinal.lifecycle.sync.encoding import Pending, cut_apart
+from vicinal.lifecycle.sync.gone import gone_from, torn
 from vicinal.lifecycle.sync.reuse import HeldTexts
-from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, PENDING_CHARS, current_fields, gone_from
+from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, PENDING_CHARS, current_fields
 from vicinal.lifecycle.sync.sources import STREAM, Found, Sources, fixed_origin
 from vicinal.lifecycle.sync.stale import Made, differs
 from vicinal.space import Encoder
@@ -123,14 +124,16 @@ def plan(
     """
     begun = time.perf_counter()
     run = _Planning(store, collection, sources, encoder, chunker, progress or (lambda _: None))
+    with store.snapshot() as snapshot:
+        as_of = snapshot.sequence
     for origin, stream in sources.streams(lambda one: current_fields(store, collection, one, run.made)):
         _plan_stream(run, stream, origin)
-    gone = {
-        record_id
-        for origin in sources.origins()
-        if origin != STREAM
-        for record_id in gone_from(store, collection, origin, run.seen, run.skipped)
-    }
+    gone: set[str] = set()
+    for origin in sources.origins():
+        if origin != STREAM:
+            for place, one in torn(store, collection, origin, skipped=run.skipped, seen=run.seen).items():
+                run.skipped[place] = one
+            gone.update(gone_from(store, collection, sources, origin, seen=run.seen, skipped=run.skipped, as_of=as_of))
     moved = min(len(gone.intersection(run.taken_from)), run.plan.new)
     run.count(moved=moved, new=-moved, removed=len(gone) - moved)
     found = run.plan
@@ -154,6 +157,8 @@ def _plan_stream(run: _Planning, stream: Found, source: str) -> None:
             run.skipped.append(one)
             continue
         if one.id in run.seen:
+            if twice := run.sources.hole_of_twice(one.id, source):
+                run.skipped.append(twice)
             continue
         run.seen.add(one.id)
         if isinstance(one, Unmodified):

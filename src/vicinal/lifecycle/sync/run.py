@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from vicinal.chunk import Chunker
@@ -16,6 +16,7 @@ from vicinal.lifecycle.forms import Makers, Making
 from vicinal.lifecycle.ingest import digest_of_text
 from vicinal.lifecycle.sync import aside, commit
 from vicinal.lifecycle.sync.encoding import Pending, Poison, cut_apart, encode_apart
+from vicinal.lifecycle.sync.gone import gone_from, torn
 from vicinal.lifecycle.sync.reuse import Held, HeldTexts
 from vicinal.lifecycle.sync.sources import STREAM, Found, Sources, fixed_origin
 from vicinal.lifecycle.sync.stale import Made, differs, is_of_another_making
@@ -33,8 +34,6 @@ CARRIED_CHUNKS = 4096
 """Chunks of one commit of vectors that are there already."""
 COUNTED_AS = {"new": "new", "stale": "changed", "relabelled": "changed", "same": "unchanged"}
 """What a document is against the ledger → the count of the report."""
-SUSPICIOUS = ("binary", "database")
-"""Reasons for which what was stored before is kept: a half-written file can look so."""
 
 
 @dataclass(slots=True)
@@ -56,6 +55,7 @@ class _Run:
     read_count: int = 0
     known_chunks: int = 0
     committed: int = 0
+    as_of: int = 0
 
     @property
     def made(self) -> Made:
@@ -164,6 +164,7 @@ def sync(
     run = _Run(store, collection, sources, makers or making.alone, making, progress or (lambda _: None))
     with store.snapshot() as snapshot:
         run.follow(snapshot.lane(collection))
+        run.as_of = snapshot.sequence
     for origin, stream in sources.streams(run.known_fields):
         _sync_stream(run, stream, origin)
     gone: set[str] = set()
@@ -197,23 +198,27 @@ def _pending(document: Document, fixed: str | None) -> Pending:
 
 
 def _in_groups(run: _Run, stream: Found, source: str) -> Iterator[list[Document]]:
-    """Give the documents in groups, each id once; note what was skipped, and what need not be read."""
+    """Give the documents in groups of what may wait, each id once; note what was skipped, and what need not be read."""
     group: list[Document] = []
+    chars = 0
     for one in stream:
         if isinstance(one, Skipped):
             run.skip(one, source)
             continue
-        if one.id in run.seen:
-            continue  # two of the sources overlap
+        if one.id in run.seen:  # two of the sources overlap
+            if twice := run.sources.hole_of_twice(one.id, source):
+                run.skip(twice, source)
+            continue
         run.seen.add(one.id)
         run.read_count += 1
         if isinstance(one, Unmodified):
             run.count(unchanged=1)
             continue
         group.append(one)
-        if len(group) >= LOOKED_UP_AT_ONCE:
+        chars += len(one.text)
+        if len(group) >= LOOKED_UP_AT_ONCE or chars >= PENDING_CHARS:
             yield group
-            group = []
+            group, chars = [], 0
     if group:
         yield group
 
@@ -317,38 +322,14 @@ def _remove_gone(run: _Run, origin: str) -> set[str]:
     """Delete the records of a source that it no longer has; return which."""
     if origin == STREAM:
         return set()  # a stream has no yesterday
-    gone = gone_from(run.store, run.collection, origin, run.seen, run.skipped)
+    for place, one in torn(run.store, run.collection, origin, skipped=run.skipped, seen=run.seen).items():
+        run.skipped[place] = one
+        run.aside.append(aside.Aside(source=one.source, origin=origin, reason=one.reason, detail=one.detail))
+    gone = gone_from(
+        run.store, run.collection, run.sources, origin, seen=run.seen, skipped=run.skipped, as_of=run.as_of
+    )
     for start in range(0, len(gone), LOOKED_UP_AT_ONCE):
         removed = commit.delete(run.store, run.collection, gone[start : start + LOOKED_UP_AT_ONCE])
         run.count(removed=removed)
         run.committed += removed
     return set(gone)
-
-
-def gone_from(store: Store, collection: str, origin: str, seen: set[str], skipped: Iterable[Skipped]) -> list[str]:
-    """Return the ids of the records that came from a source and that it no longer has.
-
-    Those from a place that could not be read are not among them: nobody knows.
-    """
-    unreadable = [one.source for one in skipped if one.failed or one.reason in SUSPICIOUS]
-    named = set(unreadable)
-    with store.snapshot() as snapshot:
-        lane = snapshot.lane(collection)
-        stored = [
-            (line.id, line.origin, line.source) for line in snapshot.placed_from(lane, origin) if line.id not in seen
-        ]
-    return [
-        record_id
-        for record_id, came_from, source in stored
-        if not (_is_hidden(came_from, unreadable) or record_id in named or source in named)
-    ]
-
-
-def _is_hidden(origin: str, unreadable: Sequence[str]) -> bool:
-    """Return whether a place could not be read now: it, a folder above it, or a row inside of it."""
-    if "." in unreadable and not origin.startswith("/"):
-        return True  # the base itself could not be listed
-    return any(
-        origin == place or origin.startswith(place.rstrip("/") + "/") or place.startswith((origin + "#", origin + ":"))
-        for place in unreadable
-    )

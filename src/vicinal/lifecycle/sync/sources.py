@@ -11,7 +11,7 @@ from typing import Any
 from vicinal.errors import InputError, MissingExtraError, NotFoundError
 from vicinal.lifecycle.records import checked_id, documents_of
 from vicinal.read import is_watched, origin_of_source, read_source
-from vicinal.read.sql.place import without_password
+from vicinal.read.sql.place import SQLITE, at_path, sqlite_path, without_password
 from vicinal.read.web.pages import Known
 from vicinal.store import Lane, Snapshot, Transaction
 from vicinal.types import Document, Skipped, Source, Unmodified
@@ -88,6 +88,12 @@ class Sources:
         rows = [] if self.rows is None else [(f"{self.rows.name}:", None)]
         return [*((origin_of(one, self.base), one) for one in self.places), *rows]
 
+    def hole_of_twice(self, record_id: str, origin: str) -> Skipped | None:
+        """Return what is told of an id that another source of the run gave: None for the same file or page, read once."""
+        if self.rows is None or origin != f"{self.rows.name}:":
+            return None
+        return Skipped(source=record_id, reason="duplicate id", detail="another source of this run has it", failed=True)
+
     def watched(self) -> tuple[Source, ...]:
         """Return those that lie in files."""
         return tuple(one for one in self.places if is_watched(one))
@@ -134,33 +140,44 @@ def setting_of(lane: Lane) -> str:
     return f"collection {lane.collection} sources"
 
 
-def remembered(snapshot: Snapshot, lane: Lane) -> dict[str, Source | None]:
-    """Return the sources that a collection was made of, by origin; None for what a program gave itself."""
+def remembered(snapshot: Snapshot, lane: Lane) -> dict[str, tuple[Source, ...]]:
+    """Return the sources that a collection was made of, by origin; none for what a program gave itself.
+
+    Several have one origin where a run read one folder by several patterns.
+    """
     said = json.loads(snapshot.setting(setting_of(lane)) or "{}")
+    return {
+        origin: tuple(_source(one) for one in (told if isinstance(told, list) else [told]) if one is not None)
+        for origin, told in said.items()
+    }
+
+
+def _source(told: Mapping[str, Any]) -> Source:
     names = {field.name for field in fields(Source)}
-    return {origin: None if told is None else _source(told, names) for origin, told in said.items()}
-
-
-def _source(told: Mapping[str, Any], names: set[str]) -> Source:
     known: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in told.items() if name in names
     }
     return Source(**known)
 
 
+def _write(transaction: Transaction, lane: Lane, kept: Mapping[str, tuple[Source, ...]]) -> None:
+    told = {
+        origin: None if not ones else asdict(ones[0]) if len(ones) == 1 else [asdict(one) for one in ones]
+        for origin, ones in list(kept.items())[-MOST_SOURCES:]
+    }
+    transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+
+
 def remember(transaction: Transaction, lane: Lane, sources: Sources) -> None:
     """Keep the sources of a run, without passwords, beside those of before; the oldest go beyond ``MOST_SOURCES``."""
-    merged = {**remembered(transaction, lane), **_kept(sources)}
-    told = {origin: None if one is None else asdict(one) for origin, one in list(merged.items())[-MOST_SOURCES:]}
-    transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+    _write(transaction, lane, {**remembered(transaction, lane), **_kept(sources)})
 
 
 def forget(transaction: Transaction, lane: Lane, origins: Iterable[str]) -> list[str]:
     """Forget sources that are no longer any; return the ids of the records that only they gave."""
     gone = set(origins)
-    kept = {origin: one for origin, one in remembered(transaction, lane).items() if origin not in gone}
-    told = {origin: None if one is None else asdict(one) for origin, one in kept.items()}
-    transaction.put_setting(setting_of(lane), json.dumps(told, ensure_ascii=False))
+    kept = {origin: ones for origin, ones in remembered(transaction, lane).items() if origin not in gone}
+    _write(transaction, lane, kept)
     return [
         line.id
         for origin in gone
@@ -182,20 +199,20 @@ def is_remembered(snapshot: Snapshot, lane: Lane, sources: Sources) -> bool:
     return all(origin in known and known[origin] == one for origin, one in _kept(sources).items())
 
 
-def _kept(sources: Sources) -> dict[str, Source | None]:
+def _kept(sources: Sources) -> dict[str, tuple[Source, ...]]:
     """Return what is kept of sources: no stream, and paths that hold wherever the next run begins."""
-    kept: dict[str, Source | None] = {}
+    kept: dict[str, tuple[Source, ...]] = {}
     for origin, one in sources.named():
         if origin != STREAM:
-            kept[origin] = None if one is None else replace(one, place=_lasting(one))
+            more = () if one is None else (replace(one, place=_lasting(one)),)
+            kept[origin] = tuple(dict.fromkeys((*kept.get(origin, ()), *more)))
     return kept
 
 
 def _lasting(source: Source) -> str:
     """Return a place without a password and with an absolute path."""
-    if source.place.startswith("sqlite:"):
-        path, mark, told = source.place.removeprefix("sqlite:").partition("?")
-        return f"sqlite:{Path(path).absolute()}{mark}{told}"
+    if source.place.startswith(SQLITE):
+        return at_path(source.place, sqlite_path(source.place).absolute())
     if is_watched(source):
         return str(Path(source.place).absolute())
     return without_password(source.place)

@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vicinal.read.folder import walk
+from vicinal.read.sql.place import SQLITE, sqlite_path
 from vicinal.types import Skipped, Source
 
 REST_TIMES = 1
@@ -72,8 +73,8 @@ def state_of(sources: Sequence[Source]) -> str:
 
 
 def _files(source: Source) -> Iterator[str]:
-    if source.place.startswith("sqlite:"):
-        path = source.place.removeprefix("sqlite:").removeprefix("//").partition("?")[0]
+    if source.place.startswith(SQLITE):
+        path = str(sqlite_path(source.place))
         yield from (path, f"{path}-wal")
         return
     path = source.place

@@ -7,6 +7,7 @@ Never: changes anything unless it is asked to, or takes what could not be looked
 """
 
 from vicinal.lifecycle.verify.finding import KINDS, Finding, Verification
+from vicinal.lifecycle.verify.sample import MOST_SAMPLED, Sampled
 from vicinal.lifecycle.verify.verify import verify
 
-__all__ = ["KINDS", "Finding", "Verification", "verify"]
+__all__ = ["KINDS", "MOST_SAMPLED", "Finding", "Sampled", "Verification", "verify"]

@@ -16,6 +16,7 @@ KINDS = {
     "text": "A record's text is not the one that the ledger tells of.",
     "span": "A record's chunks do not lie in its text.",
     "vector": "A vector is not finite, or has not the length that its space says.",
+    "encoded": "A passage, encoded again by the collection's model, gets another vector than the stored one.",
     "index": "The index of vectors does not have what the store has.",
     "words": "The keyword index does not have what the store has.",
 }
@@ -39,13 +40,15 @@ class Verification:
 
     ``found`` counts the findings of each kind; ``findings`` has the first 1,000 of each. ``mended`` says what was done
     about them, and ``left`` what was still wrong after that; without a repair all is left.
-    ``documents`` were read from sources, ``unchecked`` records came from what cannot be read again.
+    ``documents`` were read from sources, ``unchecked`` records came from what cannot be read again, ``sampled`` passages
+    were encoded again.
     """
 
     records: int
     chunks: int
     documents: int
     unchecked: int
+    sampled: int = 0
     found: Mapping[str, int]
     findings: tuple[Finding, ...]
     mended: tuple[str, ...] = ()

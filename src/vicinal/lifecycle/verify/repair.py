@@ -11,12 +11,14 @@ from vicinal.lifecycle.sync.encoding import Pending
 from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, sync
 from vicinal.lifecycle.sync.sources import Sources
 from vicinal.lifecycle.verify.finding import Findings
+from vicinal.lifecycle.verify.records import form_told_of
 from vicinal.store import Store
 from vicinal.types import Document
 
-FROM_TEXT = ("text", "span", "vector")
+FROM_TEXT = ("text", "span", "vector", "encoded")
 """What is mended by encoding the stored text again, where the source does not give the record anew."""
-FROM_SOURCE = ("missing", "stale", "orphan", "aside", "unreadable")
+FROM_SOURCE = ("missing", "stale", "orphan", "aside", "unreadable", "text")
+"""What a sync mends: also a text, since the source has the one that was meant."""
 
 
 def mend(
@@ -67,7 +69,13 @@ def _encode_again(store: Store, collection: str, ids: Sequence[str], makers: Mak
             records = [found.record for found in snapshot.chunks_of(lane, part).values()]
         pending = [
             Pending(
-                document=Document(id=one.id, text=one.text, source=one.source, fields=one.fields),
+                document=Document(
+                    id=one.id,
+                    text=one.text,
+                    source=one.source,
+                    fields=one.fields,
+                    form=form_told_of(one.text, entries[one.id].text_digest) or "text",
+                ),
                 origin=entries[one.id].origin,
             )
             for one in records

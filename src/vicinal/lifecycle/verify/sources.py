@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from vicinal.lifecycle.sync.aside import Aside, asides
 from vicinal.lifecycle.sync.encoding import Pending
-from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, current_fields, gone_from
-from vicinal.lifecycle.sync.sources import STREAM, Sources, covers, fixed_origin
+from vicinal.lifecycle.sync.gone import gone_from, torn
+from vicinal.lifecycle.sync.run import LOOKED_UP_AT_ONCE, PENDING_CHARS, current_fields
+from vicinal.lifecycle.sync.sources import STREAM, Found, Sources, covers, fixed_origin
 from vicinal.lifecycle.sync.stale import Made, differs
 from vicinal.lifecycle.verify.finding import Findings
 from vicinal.store import Store
@@ -28,6 +29,7 @@ class Compared:
 
     documents: int = 0
     unchecked: int = 0
+    sampled: int = 0
     homeless: list[str] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     skipped: list[Skipped] = field(default_factory=list)
@@ -39,35 +41,47 @@ def check_sources(
     """Compare all documents of the sources with the ledger, and all records with the sources. Cost: reading them."""
     compared = Compared()
     with store.snapshot() as snapshot:
+        as_of = snapshot.sequence
         aside = {one.source: one for one in asides(snapshot, snapshot.lane(collection))[0]}
-    told: set[str] = set()
     for origin, stream in sources.streams(lambda one: current_fields(store, collection, one, made)):
-        fixed = fixed_origin(origin)
-        group: list[Pending] = []
-        for one in stream:
-            if isinstance(one, Skipped):
-                compared.skipped.append(one)
-                if one.failed:
-                    told.add(one.source)
-                    findings.add("unreadable", one.source, f"{one.reason}. {one.detail}".rstrip(". "))
-                continue
-            if one.id in compared.seen:
-                continue
-            compared.seen.add(one.id)
-            compared.documents += 1
-            if isinstance(one, Unmodified):
-                continue
-            group.append(Pending(document=one, origin=one.source if fixed is None else fixed))
-            if len(group) >= LOOKED_UP_AT_ONCE:
-                _compare(store, collection, group, made, findings, aside)
-                step(compared.documents)
-                group = []
-        _compare(store, collection, group, made, findings, aside)
+        for group in _in_groups(stream, fixed_origin(origin), compared):
+            _compare(store, collection, group, made, findings, aside)
+            step(compared.documents)
+    for origin in sources.origins():
+        for place, one in torn(store, collection, origin, skipped=compared.skipped, seen=compared.seen).items():
+            compared.skipped[place] = one
+    holes = [one for one in compared.skipped if one.failed]
+    for one in holes:
+        findings.add("unreadable", one.source, f"{one.reason}. {one.detail}".rstrip(". "))
+    told = {one.source for one in holes} | compared.seen
     for kept in aside.values():
-        if kept.source not in told and kept.source not in compared.seen:
+        if kept.source not in told:
             findings.add("aside", kept.source, _said(kept))
-    _check_gone(store, collection, sources, compared, findings)
+    _check_gone(store, collection, sources, compared, findings, as_of)
     return compared
+
+
+def _in_groups(stream: Found, fixed: str | None, compared: Compared) -> Iterator[list[Pending]]:
+    """Give the documents in groups of what may be in memory at once, each id once; note what was skipped."""
+    group: list[Pending] = []
+    chars = 0
+    for one in stream:
+        if isinstance(one, Skipped):
+            compared.skipped.append(one)
+            continue
+        if one.id in compared.seen:
+            continue
+        compared.seen.add(one.id)
+        compared.documents += 1
+        if isinstance(one, Unmodified):
+            continue
+        group.append(Pending(document=one, origin=one.source if fixed is None else fixed))
+        chars += len(one.text)
+        if len(group) >= LOOKED_UP_AT_ONCE or chars >= PENDING_CHARS:
+            yield group
+            group, chars = [], 0
+    if group:
+        yield group
 
 
 def _compare(
@@ -96,11 +110,15 @@ def _said(one: Aside) -> str:
     return f"{one.reason}, tried {one.tries} times: {one.detail}"
 
 
-def _check_gone(store: Store, collection: str, sources: Sources, compared: Compared, findings: Findings) -> None:
+def _check_gone(
+    store: Store, collection: str, sources: Sources, compared: Compared, findings: Findings, as_of: int
+) -> None:
     """Find the records whose source no longer has them, and count those whose source nobody can ask."""
     known = [origin for origin in sources.origins() if origin != STREAM]
     for origin in known:
-        for record_id in gone_from(store, collection, origin, compared.seen, compared.skipped):
+        for record_id in gone_from(
+            store, collection, sources, origin, seen=compared.seen, skipped=compared.skipped, as_of=as_of
+        ):
             findings.add("orphan", record_id, f"{origin} has it no longer")
     with store.snapshot() as snapshot:
         lane = snapshot.lane(collection)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from dataclasses import replace
 
 from vicinal.errors import CorruptStoreError
@@ -13,9 +14,10 @@ from vicinal.lifecycle.verify.finding import Findings, Verification
 from vicinal.lifecycle.verify.indexes import check_indexes
 from vicinal.lifecycle.verify.records import check_records
 from vicinal.lifecycle.verify.repair import mend
+from vicinal.lifecycle.verify.sample import Sampled, check_sample
 from vicinal.lifecycle.verify.sources import Compared, check_sources
 from vicinal.store import Store
-from vicinal.types import Progress
+from vicinal.types import Progress, Source
 
 
 def verify(
@@ -25,6 +27,7 @@ def verify(
     *,
     makers: Makers,
     repair: bool = False,
+    sampled: Sampled | None = None,
     progress: Progress | None = None,
 ) -> Verification:
     """Compare sources, ledger, records, vectors and indexes with one another.
@@ -39,17 +42,20 @@ def verify(
         Says which encoder and chunker make documents ready for a lane; asked only where something is mended.
     repair : bool
         Whether what can be mended is. Then all is compared once more, and ``left`` is what that finds.
+    sampled : Sampled, optional
+        Which passages are encoded again, and by what.
     progress : callable, optional
         Called with (steps done, steps to do): records, and documents beside them.
     """
     begun = time.perf_counter()
     everything = _all_sources(store, collection, sources)
-    findings, compared = _compared(store, collection, everything, progress)
+    findings, compared = _compared(store, collection, everything, sampled, progress)
     mended: list[str] = []
     left = findings
     if repair and findings.counts:
         mended = mend(store, collection, everything, findings, compared.homeless, makers=makers)
-        left, compared = _compared(store, collection, everything, progress)
+        anew = None if sampled is None else replace(sampled, seed=sampled.seed + 1)  # what was mended, and others
+        left, compared = _compared(store, collection, everything, anew, progress, also=findings.about("encoded"))
     with store.snapshot() as snapshot:
         lane = snapshot.lane(collection)
     return Verification(
@@ -57,6 +63,7 @@ def verify(
         chunks=lane.rows,
         documents=compared.documents,
         unchecked=compared.unchecked,
+        sampled=compared.sampled,
         found=dict(findings.counts),
         findings=tuple(findings.kept),
         mended=tuple(mended),
@@ -66,15 +73,27 @@ def verify(
 
 
 def _all_sources(store: Store, collection: str, sources: Sources) -> Sources:
-    """Return the sources of a collection and those that were named, each once."""
+    """Return the sources of a collection and those that were named; one that is named alone is as it is remembered."""
     with store.snapshot() as snapshot:
         known = remembered(snapshot, snapshot.lane(collection))
-    own = {origin: one for origin, one in sources.named() if one is not None}
-    places = {**{origin: one for origin, one in known.items() if one is not None}, **own}
-    return replace(sources, places=tuple(places.values()), strict=False)
+    own = [
+        (origin, one)
+        for origin, one in sources.named()
+        if one is not None and not (known.get(origin) and one == Source(place=one.place))
+    ]
+    said = {origin for origin, _ in own}
+    others = [one for origin, ones in known.items() if origin not in said for one in ones]
+    return replace(sources, places=(*others, *(one for _, one in own)), strict=False)
 
 
-def _compared(store: Store, collection: str, sources: Sources, progress: Progress | None) -> tuple[Findings, Compared]:
+def _compared(
+    store: Store,
+    collection: str,
+    sources: Sources,
+    sampled: Sampled | None,
+    progress: Progress | None,
+    also: Collection[str] = (),
+) -> tuple[Findings, Compared]:
     findings = Findings()
     try:
         store.check()
@@ -93,4 +112,6 @@ def _compared(store: Store, collection: str, sources: Sources, progress: Progres
     check_indexes(store, collection, findings)
     made = Made(chunker=lane.chunker, space=lane.space.id)
     compared = check_sources(store, collection, sources, made, findings, lambda done: step(lane.records + done))
+    if sampled is not None:
+        compared.sampled = check_sample(store, collection, sampled, findings, also)
     return findings, compared

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
 from decimal import Decimal
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import psycopg
 from psycopg import sql
 
 from vicinal.errors import InputError
 from vicinal.read import table
-from vicinal.read.sql.place import SqlPlace
+from vicinal.read.sql.place import SqlPlace, secrets_of
 from vicinal.types import Document, Skipped
 
 ROWS_AT_ONCE = 256
@@ -90,7 +88,6 @@ def _said(error: psycopg.Error, place: SqlPlace) -> str:
     """Return what the server or the driver says, in one line and without the password."""
     told = (error.diag.message_primary or str(error) or type(error).__name__).splitlines()
     line = told[0][:SHOWN_CHARS] if told else type(error).__name__
-    with suppress(ValueError):
-        for secret in {urlsplit(place.address).password or "", unquote(urlsplit(place.address).password or "")}:
-            line = line.replace(secret, "…") if secret else line
+    for secret in secrets_of(place.address):
+        line = line.replace(secret, "…")
     return line.rstrip(".")

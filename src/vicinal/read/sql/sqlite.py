@@ -15,11 +15,12 @@ from vicinal.read.place import printable
 from vicinal.read.sql.place import SqlPlace
 from vicinal.types import Document, Skipped
 
-ROWS_AT_ONCE = 256
 BUSY_S = 10.0
 ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION, sqlite3.SQLITE_RECURSIVE})
 """What a query may do: no ATTACH, no PRAGMA, no write."""
 ROWID = "rowid"
+STEPS_UNASKED = 100_000
+"""Steps of SQLite, some milliseconds, after which Python may look whether Ctrl-C was pressed."""
 
 
 def existing(place: SqlPlace) -> Path:
@@ -30,7 +31,7 @@ def existing(place: SqlPlace) -> Path:
     NotFoundError
         It is not there.
     """
-    path = Path(place.address).expanduser()
+    path = Path(place.address)
     if not path.is_file():
         shown = printable(str(path))
         raise NotFoundError(f"There is no SQLite database at {shown}. Check the path.", where=shown)
@@ -38,7 +39,7 @@ def existing(place: SqlPlace) -> Path:
 
 
 def read_sqlite(place: SqlPlace, columns: table.Columns, max_chars: int) -> Iterator[Document | Skipped]:
-    """Give the documents of a table or a query, a few hundred rows in memory at a time.
+    """Give the documents of a table or a query, one row in memory at a time.
 
     The id is the column that the caller chose, else ``id`` or ``_id``, else of a table its primary key or row id.
 
@@ -57,8 +58,11 @@ def read_sqlite(place: SqlPlace, columns: table.Columns, max_chars: int) -> Iter
             sql, key = _statement(connection, place)
             chosen = table.Columns(text=columns.text, id=columns.id or key)
             connection.set_authorizer(_authorized)
+            connection.set_progress_handler(_stop, STEPS_UNASKED)
             yield from table.documents(_rows(connection, sql, max_chars), place.label, chosen, named=True)
     except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_INTERRUPT:
+            raise KeyboardInterrupt from None  # raised within the handler, where SQLite turns it into an error of its own
         if isinstance(error, sqlite3.OperationalError | sqlite3.DatabaseError) and not _is_callers(error):
             yield Skipped(source=place.origin, reason="unreadable", detail=str(error), failed=True)
             return
@@ -93,11 +97,8 @@ def _rows(connection: sqlite3.Connection, sql: str, max_chars: int) -> Iterator[
     if cursor.description is None:
         raise sqlite3.ProgrammingError("the query gives no rows")
     names = [str(one[0]) for one in cursor.description]
-    number = 0
-    while found := cursor.fetchmany(ROWS_AT_ONCE):
-        for values in found:
-            number += 1
-            yield row_of(number, names, values, max_chars)
+    for number, values in enumerate(cursor, 1):
+        yield row_of(number, names, values, max_chars)
 
 
 def row_of(number: int, names: list[str], values: tuple[Any, ...], max_chars: int) -> table.Row:
@@ -109,6 +110,10 @@ def row_of(number: int, names: list[str], values: tuple[Any, ...], max_chars: in
 
 def _authorized(action: int, *_: object) -> int:
     return sqlite3.SQLITE_OK if action in ALLOWED else sqlite3.SQLITE_DENY
+
+
+def _stop() -> int:
+    return 0
 
 
 def _is_callers(error: sqlite3.Error) -> bool:

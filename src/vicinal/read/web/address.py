@@ -16,7 +16,11 @@ SAFE = "/?:@!$&'()*+,;=%-._~#[]"
 
 
 class RefusedError(Exception):
-    """An address that is not asked, and why."""
+    """An address that is not asked, or an answer that is not taken, and why."""
+
+
+class ForbiddenError(RefusedError):
+    """A page that a site, or the bounds of the source, keep out: it is none of the source's, and no hole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from vicinal.read.web.address import Address, RefusedError, address_of, is_named_private, resolved
+from vicinal.read.web.address import Address, ForbiddenError, RefusedError, address_of, is_named_private, resolved
 
 SILENT_S = 15.0
 """How long a server may stay silent."""
@@ -50,23 +50,27 @@ class Client:
         Raises
         ------
         RefusedError
-            It leads where nobody allowed, in circles, or the answer is too large.
+            It leads where nobody allowed, in circles, or the answer is too large; ``ForbiddenError`` where the address
+            itself is one of another host.
         OSError
             The server cannot be reached, is silent, or breaks off.
         """
         until = time.monotonic() + WHOLE_S
+        self._require_host(address, ForbiddenError)
         for _ in range(MOST_REDIRECTS + 1):
-            self._require_host(address)
             answer = self._once(address, {**self.headers, **(headers or {})}, until, most_bytes)
             if answer.status not in REDIRECTS or "location" not in answer.headers:
                 return answer
             address = address_of(answer.headers["location"], address.url)
+            self._require_host(
+                address, RefusedError
+            )  # where a network answers in place of the site, nothing is forbidden
         raise RefusedError(f"it was sent on more than {MOST_REDIRECTS} times")
 
-    def _require_host(self, address: Address) -> None:
+    def _require_host(self, address: Address, error: type[RefusedError]) -> None:
         """Refuse a host that is neither the user's nor allowed."""
         if address.host not in self.named and not self.other_sites:
-            raise RefusedError(f"it leads to another host, {address.host}; allow that with other_sites (--other-sites)")
+            raise error(f"it leads to another host, {address.host}; allow that with other_sites (--other-sites)")
 
     def _once(self, address: Address, headers: Mapping[str, str], until: float, most_bytes: int) -> Answer:
         private = self.private or (address.host in self.named and is_named_private(address.host))
@@ -118,4 +122,6 @@ def _body(response: http.client.HTTPResponse, headers: Mapping[str, str], until:
         if size > most_bytes or (unpack is not None and unpack.unconsumed_tail):
             raise RefusedError(f"it has over {most_bytes} bytes")
         parts.append(plain)
+    if response.length or (unpack is not None and not unpack.eof):
+        raise OSError("the answer breaks off")  # half of a page is none
     return b"".join(parts)

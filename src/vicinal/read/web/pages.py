@@ -10,7 +10,7 @@ from email.message import Message
 from vicinal.errors import InputError
 from vicinal.read import html
 from vicinal.read.decode import encoding_of, is_binary
-from vicinal.read.web.address import Address, RefusedError, address_of
+from vicinal.read.web.address import Address, ForbiddenError, RefusedError, address_of
 from vicinal.read.web.client import MOST_BYTES, Answer, Client
 from vicinal.read.web.robots import Robots
 from vicinal.read.web.sitemap import MOST_BYTES as MOST_SITEMAP_BYTES
@@ -76,7 +76,8 @@ def read_sitemap(source: Source, known: Known) -> Iterator[Document | Skipped | 
         try:
             page = address_of(url, address.url)
         except RefusedError as error:
-            yield Skipped(source=url[:200], reason="refused", detail=str(error))
+            shown = url.rpartition("@")[2][:200]  # what stands before it may be a password
+            yield Skipped(source=shown, reason="refused", detail=str(error))
             continue
         if page.url in seen:
             continue
@@ -145,7 +146,8 @@ def _page(site: _Site, address: Address) -> Document | Skipped | Unmodified:
         site.robots.require(address)
         answer = site.client.get(address, headers)
     except RefusedError as error:
-        return Skipped(source=address.url, reason="refused", detail=str(error))
+        is_hole = not isinstance(error, ForbiddenError)
+        return Skipped(source=address.url, reason="refused", detail=str(error), failed=is_hole)
     except OSError as error:
         return Skipped(source=address.url, reason="unreachable", detail=str(error) or type(error).__name__, failed=True)
     if answer.status == SAME and fields:

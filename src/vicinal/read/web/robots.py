@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from urllib.robotparser import RobotFileParser
 
-from vicinal.read.web.address import Address, RefusedError, address_of
+from vicinal.read.web.address import Address, ForbiddenError, RefusedError, address_of
 from vicinal.read.web.client import AGENT, Client
 
 MOST_BYTES = 512 << 10
@@ -29,7 +29,7 @@ class Robots:
 
         Raises
         ------
-        RefusedError
+        ForbiddenError
             They forbid it.
         OSError
             The rules cannot be read now: then nothing of the site is.
@@ -38,7 +38,7 @@ class Robots:
         if rules is None:
             rules = self.rules[address.site] = self._read(address)
         if not rules.can_fetch(AGENT, address.url):
-            raise RefusedError("robots.txt forbids it")
+            raise ForbiddenError("robots.txt forbids it")
         delay = min(float(rules.crawl_delay(AGENT) or 0), MOST_DELAY_S)
         wait = self.asked.get(address.site, -delay) + delay - time.monotonic()
         if delay and wait > 0:
