@@ -17,7 +17,7 @@ import numpy as np
 from vicinal import kernels
 from vicinal._arrays import whole_number
 from vicinal.errors import DtypeError, RangeError
-from vicinal.index import files
+from vicinal.index import agreement, files
 from vicinal.index.calibration import DEAD, GROWTH, TAIL, Calibration, Measurement
 from vicinal.index.cells import cell_count
 from vicinal.index.coding import Coder, Int8Part, Tail, coded_base, coder_of
@@ -479,6 +479,19 @@ class FunnelIndex:
         k, queries = whole_number(k, "k", low=1), whole_number(queries, "queries", low=1)
         asked = questions_of(self._parts, self._metric, bits, count=queries, k=k, seed=seed, dim=self.space.dim)
         return measured_recall(ask, asked, k)
+
+    def disagreeing(self, rows: Rows, vectors: Floats) -> Rows:
+        """Return those of some living rows whose codes or int8 rows are not those of their vectors, or are not there.
+
+        Rows that wait or came after the codes are searched by their vectors, and always agree. Cost: coding the rows, and
+        one pass over the row numbers where there are cells.
+        """
+        if self._coded is None:
+            return rows[:0]
+        coded, known = self._coded, rows < self._coded.end
+        return agreement.disagreeing(
+            coded.coder, _runs(coded), coded.int8, rows[known], np.ascontiguousarray(vectors[known])
+        )
 
     def with_calibration(self, calibration: Calibration | None) -> FunnelIndex:
         """Return this index with other settings; where it has files, they keep them."""

@@ -566,3 +566,20 @@ def test_a_recall_out_of_reach_is_exact() -> None:
     poor = made.with_calibration(Calibration(rows=600, cells=0, queries=100, fronts={10: (best,)}))
     assert poor.search(asked(), k=10, recall=0.98).complete
     assert not poor.search(asked(), k=10, recall=0.94).complete
+
+
+@pytest.mark.parametrize("cells", [0, 8])
+@pytest.mark.parametrize("name", list(SPACES))
+def test_codes_of_other_vectors_disagree(name: str, cells: int) -> None:
+    """Rows agree with their own vectors, in runs, cells and tails; exactly those whose vector is another one do not."""
+    space = SPACES[name]
+    rows = world(700, unit=space.normalized)
+    made = FunnelIndex.build([(0, rows[:500])], space, cells=cells).extended([(0, rows)])
+    every = np.arange(700)
+    assert made.coded_rows > 500
+    assert not len(made.disagreeing(every, rows))
+    moved = rows.copy()
+    others = np.array([3, 77, 499, 501])
+    moved[others] = -rows[others]
+    assert made.disagreeing(every, moved).tolist() == others.tolist()
+    assert made.disagreeing(every[::-1].copy(), moved[::-1]).tolist() == others[::-1].tolist()

@@ -229,7 +229,7 @@ def _words(notes: vicinal.Collection) -> LexicalIndex:
 
 @pytest.mark.slow
 def test_an_index_of_another_state_is_found_and_built_anew(tmp_path: Path) -> None:
-    """An index of vectors whose codes were swapped no longer finds what is stored."""
+    """An index of vectors whose codes were swapped has other codes than what is stored gives."""
     from vicinal.index import FunnelIndex  # noqa: PLC0415 - for one test
     from vicinal.lifecycle.derived import derived_of  # noqa: PLC0415 - the same
 
@@ -251,7 +251,7 @@ def test_an_index_of_another_state_is_found_and_built_anew(tmp_path: Path) -> No
         other = FunnelIndex.build([(0, lines[::-1].copy())], encoder.space)
         derived._index, derived._seen = other, view
         assert kinds(notes) == [("index", "main")]
-        assert "do not find themselves" in notes.verify().findings[0].detail
+        assert "codes that are not of their vectors" in notes.verify().findings[0].detail
         derived._index, derived._seen = FunnelIndex.build([(0, lines[:100])], encoder.space), view
         assert "it has 100 rows, and the store 5000" in notes.verify().findings[0].detail
         assert notes.verify(repair=True).sound
@@ -296,7 +296,7 @@ def test_a_source_that_is_named_is_compared_too(notes: vicinal.Collection, tmp_p
 
 
 def test_vectors_that_crowd_are_no_fault_of_the_index(tmp_path: Path) -> None:
-    """Codes of eight bits cannot tell a crowd apart; nor can those of an index that is built anew."""
+    """Codes of eight bits cannot tell a crowd apart, and are what they should be."""
     chance = np.random.default_rng(3)
     lines = (np.eye(8)[0] + 0.2 * chance.standard_normal((6000, 8))).astype(np.float32)
     lines /= np.linalg.norm(lines, axis=1, keepdims=True)
