@@ -153,11 +153,13 @@ class Transaction(GroupWriter):
         self._log_deletions(SWAPPED, [name])
 
     def _settings_to_swap(self, lane: Lane) -> dict[str, str]:
-        """Return the settings of a collection that stay with its name; a lane's past, and the bridge to it, stay with the lane."""
+        """Return the settings of a collection that stay with its name.
+
+        A lane's past, the bridge to it, and the model that serves its space in place of its own stay with the lane.
+        """
         every = self.settings_of(lane.collection)
-        return {
-            name: value for name, value in every.items() if not name.startswith((f"lane {lane.number} ", "bridge "))
-        }
+        own = (f"lane {lane.number} ", "bridge ", "model of ")
+        return {name: value for name, value in every.items() if not name.startswith(own)}
 
     def _rename(self, lane: Lane, name: str) -> None:
         values = (lane.collection, name, lane.model)

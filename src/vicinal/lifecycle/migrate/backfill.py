@@ -113,9 +113,7 @@ def fill(
             lane = snapshot.lane(name)
             twin = snapshot.twin(lane)
             listed = [] if twin is None else missing(snapshot, lane, twin, most=LISTED + len(failed))
-        first = [one for one in wanted if one in set(listed)] if wanted else []
-        listed = [*first, *(one for one in listed if one not in set(first))] if first else listed
-        listed = [one for one in listed if one not in failed]
+        listed = [one for one in _first(wanted, listed) if one not in failed]
         if twin is None or not listed:
             return Filled(records=written, failed=failed, stopped=twin is None, took_s=time.perf_counter() - begun)
         start = 0
@@ -133,6 +131,13 @@ def fill(
                 _tell(store, name, progress)
             if stop() or (paced and _rests(store, name, took, took_s, stop)):
                 return Filled(records=written, failed=failed, stopped=True, took_s=time.perf_counter() - begun)
+
+
+def _first(wanted: Sequence[str], listed: list[str]) -> list[str]:
+    """Return ids with those that are wanted first, in the order in which they are."""
+    lacking = set(listed)
+    first = dict.fromkeys(one for one in wanted if one in lacking)
+    return [*first, *(one for one in listed if one not in first)] if first else listed
 
 
 def _next_size(size: int, records: int, took_s: float) -> int:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vicinal.encode import usage_of
+from vicinal.encode import projections_of, usage_of
 from vicinal.errors import MigrationError
 from vicinal.lifecycle.forms import Making
 from vicinal.lifecycle.migrate.backfill import fill
@@ -180,8 +180,8 @@ def _copy(snapshot: Snapshot, lane: Lane, scratch: Store, making: Making, *, pai
     with scratch.write() as transaction:
         transaction.create_collection(NAME, model="", space=lane.space, chunker=lane.chunker)
         transaction.create_collection(beside(NAME), model="", space=space, chunker=making.chunker_id)
-        if space.projection:
-            transaction.put_projection(space.projection, snapshot.projection(space.projection))
+        for one in projections_of(making.encoder):  # the database has them from the beginning of the migration on
+            transaction.put_projection(one.digest, one.to_bytes())
     copied = chars = 0
     for _, records, rows in batches_of_records(snapshot, lane, chosen):
         array = snapshot.vectors_at(lane, np.array(rows, dtype=np.int64))
