@@ -313,9 +313,11 @@ class Opened:
         stand = self._stand
         if lane.number != stand.lane.number:
             return None  # it was cut over meanwhile: what is asked then says so
-        encoder = self._encoder_of(self._stand_of(twin))
+        making = self._making(twin)
+        if making is None:
+            return None  # the new model cannot be had here: the old vectors answer, as they do without a bridge
         if stand.crossing is None or stand.crossing[:2] != (twin.number, state.bridge):
-            stand.crossing = (twin.number, state.bridge, cascade_of(self._store, lane.name, encoder))
+            stand.crossing = (twin.number, state.bridge, cascade_of(self._store, lane.name, making.encoder))
         return stand.crossing[2]
 
     def _load(self, stand: Stand) -> Encoder:

@@ -153,6 +153,8 @@ class Searches(Questioning):
             parent_chars=parent_chars,
         )
         question = asked if shape.is_plain else replace(asked, shape=shape)
+        if most_unrelated is not None:
+            self = self._uncrossed()  # noqa: PLW0642 - the background was measured in the lane's own space
         if rerank is None:
             return self._remembered(told, question, where, negatives, highlight=highlight)
         if diversity is not None:
@@ -484,7 +486,7 @@ class Searches(Questioning):
         vector = self.encoder.encode_queries([text])
         condition = None if where is None else compile_filter(where)
         found = explain(self._store, self.name, text, vector, wanted, encoder=self.encoder, condition=condition)
-        both = self.search(text, k=EXPLAINED_PLACES, mode="hybrid", where=where)
+        both = self._uncrossed().search(text, k=EXPLAINED_PLACES, mode="hybrid", where=where)
         same = (hit.ranks for hit in both if (hit.id, hit.start) == (found.id, found.start))
         return replace(found, ranks=next(same, ()))
 

@@ -211,6 +211,7 @@ class Migration:
         """
         self._required_state(*stages.BRIDGED)
         samples = whole_number(samples, "samples", low=2, high=1_000_000)
+        seed = whole_number(seed, "seed", low=0)
         new = self._beside()
         fitted = fit_pairs(
             self._store, self._name, encoder=new.encoder, new=new.name, sample=samples, seed=seed, progress=progress
