@@ -193,6 +193,15 @@ class Opened:
         plain._crosses = False  # noqa: SLF001 - of this class
         return plain
 
+    def _by_own_name(self) -> Self:
+        """Return what follows no alias: itself, or a copy that keeps to the collection that its alias stands for now."""
+        if self._alias is None:
+            return self
+        self._follow()
+        named = copy.copy(self)
+        named._alias = None  # noqa: SLF001 - of this class
+        return named
+
     def _moved_from(self, pinned: Opened) -> bool:
         """Follow the name, and return whether it leads elsewhere than it did for a copy."""
         self._follow()

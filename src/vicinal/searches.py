@@ -13,7 +13,7 @@ import numpy as np
 from vicinal._arrays import share, texts_list, whole_number
 from vicinal.answer import Answer, answer
 from vicinal.answer.answer import BUDGET_TOKENS
-from vicinal.errors import DtypeError, InputError
+from vicinal.errors import DtypeError, InputError, SpaceMismatchError
 from vicinal.lifecycle import examples
 from vicinal.lifecycle.asking import ask, facets_of
 from vicinal.lifecycle.explanation import Explanation, explain
@@ -239,7 +239,14 @@ class Searches(Questioning):
     def _pages_after(self, page: Hits, told: Told, question: Question) -> Iterator[Hits]:
         while page.cursor is not None:
             begun = time.perf_counter()
-            page = self._answered(told, replace(question, after=cursor_of(page.cursor)), ())
+            try:
+                page = self._answered(told, replace(question, after=cursor_of(page.cursor)), ())
+            except SpaceMismatchError as error:
+                raise InputError(
+                    f"Collection {self.name!r} was cut over to another space since the page before. "
+                    "Ask for the first page again.",
+                    where="after",
+                ) from error
             page = self._timed(page, told, begun, highlight=False)
             yield page
 

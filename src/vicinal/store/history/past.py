@@ -227,12 +227,21 @@ class PastStore(Store):
         Raises
         ------
         CommitNotFoundError
-            The window has moved on beyond it.
+            The window has moved on beyond it, or a migration has let the name lead to another lane.
         CollectionNotFoundError
             The collection was dropped.
         """
         with self._behind.snapshot() as present:
             lane = present.lane(self._lane.name)
+            if lane.number != self._lane.number and present.lane_numbered(self._lane.number) is not None:
+                raise CommitNotFoundError(
+                    f"Collection {lane.name!r} was cut over to another space since, or rolled back: what it held at commit "
+                    f"{self.sequence} is not told by the vectors that answer for it now. "
+                    f"From commit {present.first_told(lane)} on it can be told: at().",
+                    expected=f"{present.first_told(lane)} to {present.sequence}",
+                    got=self.sequence,
+                    where=lane.name,
+                )
             if lane.number != self._lane.number:
                 raise CollectionNotFoundError(
                     f"The collection {lane.name!r} that this is a view of was dropped; there is another one by now.",
