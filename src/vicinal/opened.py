@@ -38,6 +38,7 @@ from vicinal.search.background import Background
 from vicinal.search.cache import Answers
 from vicinal.space import Encoder, Space
 from vicinal.store import BESIDE, Lane, Snapshot, Store
+from vicinal.store.format import FOLLOWS
 from vicinal.types import Hits
 
 DEFAULT_RECALL = 0.98
@@ -317,8 +318,10 @@ class Opened:
             lane = snapshot.lane(self._named)
             twin = snapshot.twin(lane)
             state = None if twin is None else state_of(snapshot, lane.name)
-        if twin is None or state is None or not state.bridge or state.stage not in BRIDGED:
-            return None
+            if twin is None or state is None or not state.bridge or state.stage not in BRIDGED:
+                return None
+            if snapshot.setting(FOLLOWS) is not None:
+                return None  # a replica can keep nothing of what a question would have encoded each time
         stand = self._stand
         if lane.number != stand.lane.number:
             return None  # it was cut over meanwhile: what is asked then says so

@@ -155,11 +155,10 @@ class Transaction(GroupWriter):
     def _settings_to_swap(self, lane: Lane) -> dict[str, str]:
         """Return the settings of a collection that stay with its name.
 
-        A lane's past, the bridge to it, and the model that serves its space in place of its own stay with the lane.
+        The bridge to a lane, and the model that serves its space in place of its own, stay with the lane, as its past does.
         """
         every = self.settings_of(lane.collection)
-        own = (f"lane {lane.number} ", "bridge ", "model of ")
-        return {name: value for name, value in every.items() if not name.startswith(own)}
+        return {name: value for name, value in every.items() if not name.startswith(("bridge ", "model of "))}
 
     def _rename(self, lane: Lane, name: str) -> None:
         values = (lane.collection, name, lane.model)

@@ -18,6 +18,7 @@ from vicinal.lifecycle import migrate as stages
 from vicinal.lifecycle.bridge.backfill import Missing
 from vicinal.lifecycle.bridge.cascade import Cascade
 from vicinal.lifecycle.ingest import digest_of_text
+from vicinal.lifecycle.replica import Replica
 from vicinal.types import Document, Hits, Rank
 
 ONE, TWO = Hashed("one"), Hashed("two")
@@ -212,3 +213,22 @@ def test_the_bridge_cuts_texts_up_as_the_backfill_does(notes: vicinal.Collection
     built = Document(id="r7", text=record.text, source="", form="markdown", fields={})
     told = replace(entry, text_digest=digest_of_text(built))
     assert Missing(record=record, entry=told).document().form == "markdown"
+
+
+def test_a_replica_has_the_bridge_and_asks_by_it_once_it_is_promoted(notes: vicinal.Collection, tmp_path: Path) -> None:
+    """Before that it could keep nothing of what it encodes, and answers by the old lane."""
+    migration = bridged(notes)
+    with Replica.open(tmp_path / "replica", tmp_path / "db") as replica:
+        replica.step()
+        with vicinal.open(tmp_path / "replica") as db:
+            require_in("one", db.collection("notes", model=ONE).search("question 7", mode="dense"), "question 7")
+        migration.unbridge()
+        migration.bridge(samples=10)
+        replica.step()
+        replica.promote()
+    with vicinal.open(tmp_path / "replica") as db:
+        collection = db.collection("notes", model=TWO)
+        require_in("two", collection.search("question 7", mode="dense"), "question 7")
+        going = collection.migration()
+        assert going is not None
+        assert going.unbridge().stage == "copy"
