@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,8 @@ from vicinal.lifecycle import equivalence, fit
 from vicinal.lifecycle import migrate as stages
 from vicinal.lifecycle.migrate import backfill
 from vicinal.store import beside
+from vicinal.store.format import LOCK_NAME
+from vicinal.store.lock import FileLock
 
 ONE, TWO = Hashed("one"), Hashed("two")
 
@@ -278,3 +281,17 @@ def test_other_nonsense_is_refused_too(notes: vicinal.Collection) -> None:
     ):
         with pytest.raises(VicinalError):
             call()
+
+
+def test_what_a_killed_plan_left_goes_with_the_next(notes: vicinal.Collection, tmp_path: Path) -> None:
+    """A scratch folder whose lock nobody holds; one that is in use, or was made just now, stays."""
+    left, held, young = (tmp_path / f".vicinal-plan-{name}" for name in ("left", "held", "young"))
+    for path in (left, held, young):
+        (path / "scratch").mkdir(parents=True)
+    lock = FileLock(held / LOCK_NAME, write=True)
+    assert lock.try_together()
+    for path in (left, held):
+        os.utime(path, (1, 1))
+    notes.migrate(TWO).plan(seconds=0)
+    assert sorted(path.name for path in tmp_path.glob(".vicinal-plan-*")) == [held.name, young.name]
+    lock.close()

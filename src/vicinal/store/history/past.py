@@ -128,7 +128,7 @@ def require_told(snapshot: Snapshot, lane: Lane, sequence: int) -> None:
 def _advice(snapshot: Snapshot) -> str:
     days = snapshot.kept_days()
     if days is None:
-        return "Database.keep_history(days=7) keeps the past from then on."
+        return "Database.keep_history(days=7), or vicinal history --keep 7, keeps the past from then on."
     return f"The past is kept for {days:g} days."
 
 
