@@ -120,6 +120,7 @@ class Corpus(Opened):
         NotFoundError, InputError
             As ``sync``.
         """
+        self._follow()
         is_remote = self._is_remote()
         return plan(
             self._store,
@@ -182,6 +183,7 @@ class Corpus(Opened):
             yield self._synced(given, progress)
 
     def _synced(self, given: Sources, progress: Callable[[SyncProgress], None] | None) -> SyncReport:
+        self._follow()
         encoder = self.encoder
         return sync(
             self._store,

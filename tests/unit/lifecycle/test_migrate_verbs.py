@@ -16,6 +16,7 @@ from vicinal import encode
 from vicinal.errors import CommitNotFoundError, InputError, MigrationError, ModelNotFoundError, VicinalError
 from vicinal.lifecycle import equivalence, fit
 from vicinal.lifecycle import migrate as stages
+from vicinal.lifecycle.forms import offer
 from vicinal.lifecycle.migrate import backfill
 from vicinal.store import beside
 from vicinal.store.format import LOCK_NAME
@@ -295,3 +296,42 @@ def test_what_a_killed_plan_left_goes_with_the_next(notes: vicinal.Collection, t
     notes.migrate(TWO).plan(seconds=0)
     assert sorted(path.name for path in tmp_path.glob(".vicinal-plan-*")) == [held.name, young.name]
     lock.close()
+
+
+@pytest.mark.parametrize("verb", ["at", "migrate", "bridge", "plan_sync"])
+def test_who_was_idle_through_a_cutover_begins_in_the_new_space(
+    notes: vicinal.Collection, tmp_path: Path, verb: str
+) -> None:
+    """Another program's first verb since is of the lane that answers now, also where no vector is asked."""
+    (tmp_path / "docs").mkdir()
+    with vicinal.open(tmp_path / "db") as db:
+        for encoder in (ONE, TWO):
+            offer(db._store, encoder)
+        idle = db.collection("notes")
+        idle.search("q5x")
+        at(notes, "soak")
+        if verb == "at":
+            assert idle.at(idle.history().last).search("q5x").space == TWO.space.id
+        elif verb == "migrate":
+            with pytest.raises(InputError, match="nothing to migrate"):
+                idle.migrate(TWO)
+        elif verb == "bridge":
+            assert idle.bridge(ONE, judged=idle.known_queries(5, kind="keywords"), candidates=5).cost["records"] == 40
+        else:
+            assert idle.plan_sync(tmp_path / "docs").new == 0
+        assert idle.space == TWO.space
+
+
+def test_what_is_derived_of_a_retired_lane_goes_with_the_next_upkeep(
+    notes: vicinal.Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever retired it may have been killed between the commit and the removal of its index."""
+    notes.compact()
+    migration = at(notes, "soak")
+    monkeypatch.setattr("vicinal.lifecycle.migrate.stages.forget", lambda *_: None)
+    migration.retire(early=True)
+    folder = tmp_path / "db" / "index"
+    assert (folder / ONE.space.id).is_dir()
+    notes.compact()
+    assert not list((folder / ONE.space.id).iterdir())
+    assert list((folder / TWO.space.id).iterdir())
