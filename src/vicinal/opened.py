@@ -335,9 +335,16 @@ class Opened:
     def _load(self, stand: Stand) -> Encoder:
         """Return the encoder of the model's name, in the settings and the projection of a lane's space."""
         if not stand.model:
+            name = self.name.removeprefix(BESIDE)
+            whose = (
+                f"Space {stand.lane.space.id}, of the migration of {name!r},"
+                if stand.lane.name.startswith(BESIDE)
+                else ""
+            )
             raise ModelNotFoundError(
-                f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
-                where=self.name,
+                f"{whose or f'Collection {name!r}'} was made with an encoder of your own; give it again: "
+                f"collection({name!r}, model=encoder).",
+                where=name,
             )
         with self._store.snapshot() as snapshot:
             projection = projection_of(snapshot, stand.lane.space)
@@ -350,7 +357,7 @@ class Opened:
         with self._store.snapshot() as snapshot:
             probes = snapshot.canary(lane.space)
         if not (self._is_proven and probes):  # else it has just made this collection, and its canary
-            found = canary.settle(self._store, encoder, collection=self.name)
+            found = canary.settle(self._store, encoder, collection=self.name.removeprefix(BESIDE))
             if not probes and not self._store.read_only:
                 with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
                     transaction.put_canary(lane.space, found)

@@ -353,8 +353,11 @@ class Migration:
         ------
         MigrationError
             The gate did not pass, it is paused, or records are missing.
+        ModelNotFoundError, CanaryMismatchError
+            The new model cannot be had here, so no question could be asked behind the cutover.
         """
         self._own_encoder()
+        self._require_answering()
         (reason,) = texts_list([reason], "reason")
         done = stages.cut_over(self._store, self._name, self._making_of, reason=reason.strip())
         self.collection._follow()  # noqa: SLF001 - of the facade
@@ -516,6 +519,14 @@ class Migration:
         made._stand = collection._stand_of(twin)  # noqa: SLF001 - so that a model is loaded once
         made.recall = collection.recall
         return made
+
+    def _require_answering(self) -> None:
+        """Load the model of the lane beside, and prove it: the first question finds it, and a name never leads where none is."""
+        with self._store.snapshot() as snapshot:
+            twin = snapshot.twin(snapshot.lane(self._name))
+            state = stages.state_of(snapshot, self._name)
+        if twin is not None and state is not None and state.stage in {"ready", "back"}:
+            self._making_of(twin)
 
     def _own_encoder(self) -> None:
         """Let the new lane use the encoder that this migration was planned with, if it has no name."""

@@ -298,6 +298,26 @@ def test_what_a_killed_plan_left_goes_with_the_next(notes: vicinal.Collection, t
     lock.close()
 
 
+def test_nobody_cuts_over_who_could_not_ask(notes: vicinal.Collection, tmp_path: Path) -> None:
+    """Without the new model at hand the cutover is refused, and tells what to give; the way back needs no model."""
+    at(notes, "ready")
+    with vicinal.open(tmp_path / "db") as db:
+        going = db.collection("notes", model=ONE).migration()
+        assert going is not None
+        for call in (going.cutover, going.gate, going.compare):
+            with pytest.raises(ModelNotFoundError, match=r"migration of 'notes'.*collection\('notes', model=encoder\)"):
+                call()
+        assert {name for one in db.spaces() for name in one["collections"]} == {"notes"}
+    at_hand = notes.migration()
+    assert at_hand is not None
+    at_hand.cutover()
+    with vicinal.open(tmp_path / "db") as db:
+        going = db.collection("notes", create=False).migration()
+        assert going is not None
+        going.rollback()
+    assert notes.search("q5x").space == ONE.space.id
+
+
 @pytest.mark.parametrize("verb", ["at", "migrate", "bridge", "plan_sync"])
 def test_who_was_idle_through_a_cutover_begins_in_the_new_space(
     notes: vicinal.Collection, tmp_path: Path, verb: str
