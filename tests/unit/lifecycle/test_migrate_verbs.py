@@ -207,6 +207,19 @@ def test_what_became_empty_can_be_cut_over_with_a_reason(notes: vicinal.Collecti
     assert migration.run(reason="it is empty").stage == "soak"
 
 
+def test_a_single_record_can_be_carried_with_a_reason(db: vicinal.Database) -> None:
+    """One question has no interval: the gate says so, and stops nothing that a person wants."""
+    notes = db.collection("notes", model=ONE)
+    notes.add(records([1]))
+    status = notes.migrate(TWO).run()
+    assert status.stage == "ready"
+    assert status.gate is not None
+    assert "1 question tells of no gain" in status.gate["checks"][-1]["detail"]
+    going = notes.migration()
+    assert going is not None
+    assert going.run(reason="there is one").stage == "soak"
+
+
 def test_a_migration_stays_with_the_collection_that_an_alias_stood_for(
     db: vicinal.Database, notes: vicinal.Collection
 ) -> None:
