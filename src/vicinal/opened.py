@@ -28,6 +28,7 @@ from vicinal.errors import (
 )
 from vicinal.lifecycle import canary, equivalence, mismatch, projection_of
 from vicinal.lifecycle.bridge.cascade import Cascade, cascade_of
+from vicinal.lifecycle.derived import forget
 from vicinal.lifecycle.forms import Making, offer, offered
 from vicinal.lifecycle.ingest import chunker_of
 from vicinal.lifecycle.migrate.state import BRIDGED, state_of
@@ -213,8 +214,13 @@ class Opened:
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self._named)
             recall = None if lane.name == self._target else _kept_recall(snapshot, lane)
+            others = [one.lane for one in tuple(self._stands.values()) if one.lane.number != lane.number]
+            gone = [one for one in others if snapshot.lane_numbered(one.number) is None]
         if lane.number != self._stand.lane.number and not self._is_pinned:
             self._stand = self._stand_of(lane)
+        for one in gone:  # a migration is over: its other model, and what was made of its vectors, are needed no more
+            self._stands.pop(one.number, None)
+            forget(self._store, one)
         if recall is not None:  # the alias stands for another collection by now
             self._target, self.recall = lane.name, recall
         return lane

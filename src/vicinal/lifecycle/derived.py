@@ -481,7 +481,8 @@ def forget(store: Store, lane: Lane) -> None:
     if isinstance(found, Derived):
         found.stop()
     store.forget(lane.number)
-    shutil.rmtree(store.folder / "index" / lane.space.id / str(lane.number), ignore_errors=True)
+    if not store.read_only:
+        shutil.rmtree(store.folder / "index" / lane.space.id / str(lane.number), ignore_errors=True)
 
 
 def _remove_strays(store: Store) -> None:

@@ -403,7 +403,9 @@ class Migration:
 
     def retire(self, *, early: bool = False) -> int:
         """Drop the old lane for good, once the soak is over, or ``early``; return how many records it had."""
-        return stages.retire(self._store, self._name, early=early)
+        count = stages.retire(self._store, self._name, early=early)
+        self.collection._follow()  # noqa: SLF001 - of the facade
+        return count
 
     def status(self) -> MigrationStatus | None:
         """Return where it stands, None where nothing was begun."""

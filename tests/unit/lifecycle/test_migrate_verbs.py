@@ -16,6 +16,7 @@ from vicinal import encode
 from vicinal.errors import CommitNotFoundError, InputError, MigrationError, ModelNotFoundError, VicinalError
 from vicinal.lifecycle import equivalence, fit
 from vicinal.lifecycle import migrate as stages
+from vicinal.lifecycle.derived import Derived
 from vicinal.lifecycle.forms import offer
 from vicinal.lifecycle.migrate import backfill
 from vicinal.store import beside
@@ -353,6 +354,27 @@ def test_who_was_idle_through_a_cutover_begins_in_the_new_space(
         else:
             assert idle.plan_sync(tmp_path / "docs").new == 0
         assert idle.space == TWO.space
+
+
+@pytest.mark.parametrize("end", ["retire", "abort"])
+def test_what_a_migration_left_in_memory_goes_with_it(notes: vicinal.Collection, tmp_path: Path, end: str) -> None:
+    """In every program that has the collection open: the other model, and the index of the lane that is gone."""
+    with vicinal.open(tmp_path / "db") as db:
+        for encoder in (ONE, TWO):
+            offer(db._store, encoder)
+        idle = db.collection("notes")
+        migration = at(notes, "soak")
+        idle.search("q5x")
+        migration.rollback()
+        idle.search("q5x")
+        assert len(idle._stands) == 2
+        migration.cutover()
+        migration.retire(early=True) if end == "retire" else migration.abort()
+        idle.info()
+        for one in (notes, idle):
+            assert list(one._stands) == [one._stand.lane.number]
+            kept = [name for name, what in one._store.kept.items() if isinstance(what, Derived)]
+            assert len(kept) == (one is idle), "nobody asked the other one"
 
 
 def test_what_is_derived_of_a_retired_lane_goes_with_the_next_upkeep(
