@@ -262,6 +262,7 @@ class Collection(Corpus, Trials, Watch):
         used as long as the commit is within the window. Opened by an alias, it stays with the collection that the alias
         stands for now. Cost: what changed since; searches compare every vector.
         """
+        self._follow()
         return CollectionAt.of(self, past_store(self._store, self.name, sequence=sequence, time=time))
 
     def history(self) -> History:
@@ -453,6 +454,7 @@ class Collection(Corpus, Trials, Watch):
         >>> notes.migrate("wordllama").run(judged="questions.tsv").stage
         'soak'
         """
+        self._follow()
         return Migration.planned(
             self,
             to,
@@ -528,6 +530,7 @@ class Collection(Corpus, Trials, Watch):
         Searches by vectors are compared, not those by words as well. Cost: the encoding of ``pairs`` and of what the
         questions fetch, which is kept in the cache, so that a migration does not pay for it again.
         """
+        self._follow()
         if judged is None:
             asked = self._known_queries(queries, seed)
         else:

@@ -125,6 +125,7 @@ class Corpus(Opened):
         NotFoundError, InputError
             As ``sync``.
         """
+        self._follow()
         is_remote = self._is_remote()
         return plan(
             self._store,
@@ -188,6 +189,7 @@ class Corpus(Opened):
             yield self._synced(replace(given, strict=False) if turn else given, progress)
 
     def _synced(self, given: Sources, progress: Callable[[SyncProgress], None] | None) -> SyncReport:
+        self._follow()
         encoder = self.encoder
         return sync(
             self._store,

@@ -28,6 +28,7 @@ from vicinal.errors import (
 )
 from vicinal.lifecycle import canary, equivalence, mismatch, projection_of
 from vicinal.lifecycle.bridge.cascade import Cascade, cascade_of
+from vicinal.lifecycle.derived import forget
 from vicinal.lifecycle.forms import Making, offer, offered
 from vicinal.lifecycle.ingest import chunker_of
 from vicinal.lifecycle.migrate.state import BRIDGED, state_of
@@ -38,6 +39,7 @@ from vicinal.search.background import Background
 from vicinal.search.cache import Answers
 from vicinal.space import Encoder, Space
 from vicinal.store import BESIDE, Lane, Snapshot, Store
+from vicinal.store.format import FOLLOWS
 from vicinal.types import Hits
 
 DEFAULT_RECALL = 0.98
@@ -193,6 +195,15 @@ class Opened:
         plain._crosses = False  # noqa: SLF001 - of this class
         return plain
 
+    def _by_own_name(self) -> Self:
+        """Return what follows no alias: itself, or a copy that keeps to the collection that its alias stands for now."""
+        if self._alias is None:
+            return self
+        self._follow()
+        named = copy.copy(self)
+        named._alias = None  # noqa: SLF001 - of this class
+        return named
+
     def _moved_from(self, pinned: Opened) -> bool:
         """Follow the name, and return whether it leads elsewhere than it did for a copy."""
         self._follow()
@@ -203,8 +214,13 @@ class Opened:
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self._named)
             recall = None if lane.name == self._target else _kept_recall(snapshot, lane)
+            others = [one.lane for one in tuple(self._stands.values()) if one.lane.number != lane.number]
+            gone = [one for one in others if snapshot.lane_numbered(one.number) is None]
         if lane.number != self._stand.lane.number and not self._is_pinned:
             self._stand = self._stand_of(lane)
+        for one in gone:  # a migration is over: its other model, and what was made of its vectors, are needed no more
+            self._stands.pop(one.number, None)
+            forget(self._store, one)
         if recall is not None:  # the alias stands for another collection by now
             self._target, self.recall = lane.name, recall
         return lane
@@ -308,22 +324,33 @@ class Opened:
             lane = snapshot.lane(self._named)
             twin = snapshot.twin(lane)
             state = None if twin is None else state_of(snapshot, lane.name)
-        if twin is None or state is None or not state.bridge or state.stage not in BRIDGED:
-            return None
+            if twin is None or state is None or not state.bridge or state.stage not in BRIDGED:
+                return None
+            if snapshot.setting(FOLLOWS) is not None:
+                return None  # a replica can keep nothing of what a question would have encoded each time
         stand = self._stand
         if lane.number != stand.lane.number:
             return None  # it was cut over meanwhile: what is asked then says so
-        encoder = self._encoder_of(self._stand_of(twin))
+        making = self._making(twin)
+        if making is None:
+            return None  # the new model cannot be had here: the old vectors answer, as they do without a bridge
         if stand.crossing is None or stand.crossing[:2] != (twin.number, state.bridge):
-            stand.crossing = (twin.number, state.bridge, cascade_of(self._store, lane.name, encoder))
+            stand.crossing = (twin.number, state.bridge, cascade_of(self._store, lane.name, making.encoder))
         return stand.crossing[2]
 
     def _load(self, stand: Stand) -> Encoder:
         """Return the encoder of the model's name, in the settings and the projection of a lane's space."""
         if not stand.model:
+            name = self.name.removeprefix(BESIDE)
+            whose = (
+                f"Space {stand.lane.space.id}, of the migration of {name!r},"
+                if stand.lane.name.startswith(BESIDE)
+                else ""
+            )
             raise ModelNotFoundError(
-                f"Collection {self.name!r} was made with an encoder of your own; give it again: collection({self.name!r}, model=encoder).",
-                where=self.name,
+                f"{whose or f'Collection {name!r}'} was made with an encoder of your own; give it again: "
+                f"collection({name!r}, model=encoder).",
+                where=name,
             )
         with self._store.snapshot() as snapshot:
             projection = projection_of(snapshot, stand.lane.space)
@@ -336,7 +363,7 @@ class Opened:
         with self._store.snapshot() as snapshot:
             probes = snapshot.canary(lane.space)
         if not (self._is_proven and probes):  # else it has just made this collection, and its canary
-            found = canary.settle(self._store, encoder, collection=self.name)
+            found = canary.settle(self._store, encoder, collection=self.name.removeprefix(BESIDE))
             if not probes and not self._store.read_only:
                 with suppress(ReadOnlyError, ReplicaError), self._store.write() as transaction:
                     transaction.put_canary(lane.space, found)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vicinal._arrays import one_of, share, texts_list, whole_number
 from vicinal.chunk import sentences
-from vicinal.errors import DtypeError, InputError, RangeError, ShapeError, UnsupportedError
+from vicinal.errors import DtypeError, InputError, RangeError, ShapeError, UnsupportedError, VicinalError
 from vicinal.index.funnel import checked_recall
 from vicinal.lifecycle.asking import Found, ask
 from vicinal.lifecycle.question import FUSION, Question
@@ -139,7 +139,12 @@ class Questioning(Opened):
         crossing = self._crossing()
         if crossing is None:
             return None
-        found = crossing.ask(told.texts, question)[0].found
+        try:
+            found = crossing.ask(told.texts, question)[0].found
+        except VicinalError:
+            if self._crossing() is crossing:
+                raise
+            return None  # it was given up, cut over or ended meanwhile: the lane itself answers, or says that it is another
         space = crossing.encoder.space
         kind = space.metric if found.mode == "dense" else question.fusion
         return replace(self._hits(found, question), space=space.id, score_kind=kind)

@@ -13,7 +13,7 @@ import numpy as np
 from vicinal._arrays import share, texts_list, whole_number
 from vicinal.answer import Answer, answer
 from vicinal.answer.answer import BUDGET_TOKENS
-from vicinal.errors import DtypeError, InputError
+from vicinal.errors import DtypeError, InputError, SpaceMismatchError
 from vicinal.lifecycle import examples
 from vicinal.lifecycle.asking import ask, facets_of
 from vicinal.lifecycle.explanation import Explanation, explain
@@ -153,6 +153,8 @@ class Searches(Questioning):
             parent_chars=parent_chars,
         )
         question = asked if shape.is_plain else replace(asked, shape=shape)
+        if most_unrelated is not None:
+            self = self._uncrossed()  # noqa: PLW0642 - the background was measured in the lane's own space
         if rerank is None:
             return self._remembered(told, question, where, negatives, highlight=highlight)
         if diversity is not None:
@@ -237,7 +239,14 @@ class Searches(Questioning):
     def _pages_after(self, page: Hits, told: Told, question: Question) -> Iterator[Hits]:
         while page.cursor is not None:
             begun = time.perf_counter()
-            page = self._answered(told, replace(question, after=cursor_of(page.cursor)), ())
+            try:
+                page = self._answered(told, replace(question, after=cursor_of(page.cursor)), ())
+            except SpaceMismatchError as error:
+                raise InputError(
+                    f"Collection {self.name!r} was cut over to another space since the page before. "
+                    "Ask for the first page again.",
+                    where="after",
+                ) from error
             page = self._timed(page, told, begun, highlight=False)
             yield page
 
@@ -484,7 +493,7 @@ class Searches(Questioning):
         vector = self.encoder.encode_queries([text])
         condition = None if where is None else compile_filter(where)
         found = explain(self._store, self.name, text, vector, wanted, encoder=self.encoder, condition=condition)
-        both = self.search(text, k=EXPLAINED_PLACES, mode="hybrid", where=where)
+        both = self._uncrossed().search(text, k=EXPLAINED_PLACES, mode="hybrid", where=where)
         same = (hit.ranks for hit in both if (hit.id, hit.start) == (found.id, found.start))
         return replace(found, ranks=next(same, ()))
 

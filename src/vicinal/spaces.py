@@ -11,7 +11,7 @@ from vicinal.lifecycle import equivalence, projection_of
 from vicinal.lifecycle.equivalence import Equivalence
 from vicinal.lifecycle.records import checked_id
 from vicinal.space import Encoder, Space, mapping_of
-from vicinal.store import Lane, Snapshot, Store
+from vicinal.store import BESIDE, Lane, Snapshot, Store
 
 SAMPLES = 200
 LEAST_SAMPLES, MOST_SAMPLES = 10, 10_000
@@ -23,7 +23,10 @@ class Spaces:
     _store: Store
 
     def spaces(self) -> list[dict[str, Any]]:
-        """Return each space that a collection is in: its fields, its collections, its probes, and what may stand in for it."""
+        """Return each space that a collection is in: its fields, its collections, its probes, and what may stand in for it.
+
+        A collection that is being migrated is in two of them.
+        """
         with self._store.snapshot() as snapshot:
             known = equivalence.recorded(snapshot)
             lanes = [snapshot.lane(name) for name in snapshot.collection_names()]
@@ -31,7 +34,7 @@ class Spaces:
             return [
                 {
                     **mapping_of(space),
-                    "collections": [lane.name for lane in lanes if lane.space == space],
+                    "collections": sorted({lane.name.removeprefix(BESIDE) for lane in lanes if lane.space == space}),
                     "models": sorted({lane.model for lane in lanes if lane.space == space}),
                     "probes": len(snapshot.canary(space)),
                     "same": [one for one in known if one.space == space.id],
@@ -127,7 +130,7 @@ class Spaces:
 def _lanes_meant(snapshot: Snapshot, named: str) -> tuple[Space, list[Lane]]:
     """Return the space that a name means, and its collections: the one of that name, or all of the space of that id."""
     named = checked_id(named, "space")
-    if named in snapshot.collection_names():
+    if snapshot.knows(named):
         lane = snapshot.lane(named)
         return lane.space, [lane]
     lanes = equivalence.lanes_of(snapshot, named)

@@ -80,6 +80,13 @@ def test_a_worse_model_is_stopped(run: Run, place: Path) -> None:
         assert db.collection("notes", create=False).model.endswith("old.txt")
 
 
+def test_fewer_dimensions_of_the_same_model(run: Run, place: Path) -> None:
+    """The projection is made for it: planned before the database has it, and carried over without the model."""
+    assert data(run("migrate", "notes", "--dim", "4", "--dry-run", "--json"))["dim"] == 4
+    said = data(run("migrate", "notes", "--dim", "4", "--force", "half the room", "--yes", "--json"), status=0)
+    assert (said["stage"], said["plan"]["dim"]) == ("soak", 4)
+
+
 def test_it_can_be_paused_and_gone_on_with(run: Run, place: Path) -> None:
     """Without a person and without --yes it ends before the cutover; another target is refused meanwhile."""
     said = data(run("migrate", "notes", "--to", "equal.txt", "--json"), status=1)

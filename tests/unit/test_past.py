@@ -214,6 +214,14 @@ def test_the_window_moves_on_with_time(db: vicinal.Database, now: list[float]) -
     db.check()
 
 
+@pytest.mark.parametrize("time", [datetime.min, 10**400])  # noqa: DTZ901 - of this machine, as people write it
+def test_a_time_that_no_machine_tells_is_refused(db: vicinal.Database, time: Any) -> None:
+    """By an error that names the parameter, and not by one of Python's."""
+    notes = db.collection("notes", model=ToyEncoder())
+    with pytest.raises(RangeError, match="time must be"):
+        notes.at(time=time)
+
+
 def test_ending_it_forgets_everything(db: vicinal.Database) -> None:
     """With 0 days the room goes with the next compaction, and nothing is noted any more."""
     notes = db.collection("notes", model=ToyEncoder())

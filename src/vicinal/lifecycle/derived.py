@@ -177,6 +177,8 @@ class Derived:
             rows = self._rebuilt(progress)
             if words or self._words.is_in_use:
                 self._rebuild_words(progress)
+            if compact and not self._store.read_only:
+                _remove_strays(self._store)
         return Upkeep(moved_rows=moved, freed_bytes=freed, indexed_rows=rows, took_s=time.perf_counter() - begun)
 
     def _compacted(self, progress: Progress | None) -> tuple[int, int]:
@@ -479,7 +481,21 @@ def forget(store: Store, lane: Lane) -> None:
     if isinstance(found, Derived):
         found.stop()
     store.forget(lane.number)
-    shutil.rmtree(store.folder / "index" / lane.space.id / str(lane.number), ignore_errors=True)
+    if not store.read_only:
+        shutil.rmtree(store.folder / "index" / lane.space.id / str(lane.number), ignore_errors=True)
+
+
+def _remove_strays(store: Store) -> None:
+    """Remove what is derived of lanes that are gone: whoever dropped one may have been killed before they could.
+
+    A folder is made for a lane that is committed, and no number is given twice: one that is there before the lanes are read,
+    and belongs to none of them, never will.
+    """
+    found = [path for path in (store.folder / "index").glob("*/*") if path.name.isdecimal()]
+    with store.snapshot() as snapshot:
+        gone = [path for path in found if snapshot.lane_numbered(int(path.name)) is None]
+    for path in gone:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def stop_upkeep(store: Store) -> None:

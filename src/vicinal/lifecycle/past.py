@@ -10,7 +10,7 @@ import datetime as dt
 import math
 import threading
 
-from vicinal.errors import CommitNotFoundError, DtypeError, InputError, NonFiniteError
+from vicinal.errors import CommitNotFoundError, DtypeError, InputError, NonFiniteError, RangeError
 from vicinal.index import FunnelIndex
 from vicinal.lexical import LexicalIndex
 from vicinal.lifecycle.derived import MADE_BY, Derived, texts_of
@@ -109,9 +109,17 @@ def past_store(store: Store, name: str, *, sequence: int | None, time: dt.dateti
 
 def _seconds(time: object) -> float:
     """Return a time in seconds since 1970; one that names no zone is of this machine's."""
-    if isinstance(time, dt.datetime):
-        return time.timestamp()
-    if isinstance(time, bool) or not isinstance(time, int | float):
+    if isinstance(time, dt.datetime | int) and not isinstance(time, bool):
+        try:
+            return time.timestamp() if isinstance(time, dt.datetime) else float(time)
+        except (ValueError, OverflowError, OSError) as error:
+            raise RangeError(
+                f"time must be a moment that this machine can tell in seconds since 1970, got {time!s:.40}.",
+                expected="datetime or float",
+                got=f"{time!s:.40}",
+                where="time",
+            ) from error
+    if not isinstance(time, float):
         raise DtypeError(
             f"time must be a datetime or seconds since 1970, got {type(time).__name__}.",
             expected="datetime or float",

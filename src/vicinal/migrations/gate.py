@@ -22,6 +22,8 @@ METRIC = "ndcg@10"
 DEPTH = 100
 """Documents that each judged question is answered with."""
 RECALL_SAMPLES = 200
+LEAST_QUERIES = 2
+"""Below, a gain has no interval."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +95,8 @@ def gate(  # noqa: PLR0913 - both sides, and what they are measured on
     encoder : Encoder
         The new one, uncached.
     judged : Judged or None
-        Questions with answers: a person's, or made of the records; None where there are none, and then it does not pass.
+        Questions with answers: a person's, or made of the records. None where there are none; then it does not pass, nor
+        with one alone.
     metric : str
         Such as ``ndcg@10``.
     mode : {"dense", "lexical", "hybrid"}, optional
@@ -107,8 +110,10 @@ def gate(  # noqa: PLR0913 - both sides, and what they are measured on
     """
     store, name = former._store, former.name  # noqa: SLF001 - of the facade
     others = (*_records(store, name, progress), _canary(store, name, encoder), _recall(store, new))
-    if judged is None:
+    if judged is None or len(judged.queries) < LEAST_QUERIES:
         told = "no questions can be made of the records; give judged ones"
+        if judged is not None:
+            told = f"{len(judged.queries)} question tells of no gain; give {LEAST_QUERIES} judged ones at least, better fifty"
         quality = Check(name="quality", passed=False, detail=told, forcible=True)
         return Gate(checks=(*others, quality), judged="", metric=metric, mode=mode or "hybrid", queries=0, delta=delta)
     before, after, pair = _gain(former, new, judged, metric=metric, mode=mode, seed=seed, progress=progress)

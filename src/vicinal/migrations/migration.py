@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, replace
 from itertools import islice
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 
 from vicinal import encode
 from vicinal._arrays import texts_list, whole_number
-from vicinal.errors import InputError, MigrationError, RangeError
+from vicinal.errors import DtypeError, InputError, MigrationError, RangeError
 from vicinal.evaluate.judgements import Judged, read_judged, read_queries
 from vicinal.lifecycle import migrate as stages
 from vicinal.lifecycle.bridge.keeping import keep
@@ -47,7 +48,7 @@ class Migration:
     """
 
     def __init__(self, collection: Trials, *, target: Target | None = None, settings: dict[str, Any]) -> None:
-        self.collection = collection
+        self.collection = collection._by_own_name()  # noqa: SLF001 - of the facade; an alias may stand for another one later
         self._store = collection._store  # noqa: SLF001 - of the facade
         self._name = collection.name
         self._target = target
@@ -106,6 +107,7 @@ class Migration:
             The collection is empty, it was begun in another program, or the model takes none of its records.
         """
         target = self._required_target()
+        seconds = _positive(seconds, "seconds", zero=True)
         making, former = target.making, self.collection.space
         with self._store.snapshot() as snapshot:
             lane = snapshot.lane(self._name)
@@ -139,8 +141,11 @@ class Migration:
         ------
         MigrationError
             One is under way already.
+        ModelNotFoundError
+            The collection's own encoder has no name, and was not given: nothing could be written to both.
         """
         target = self._required_target()
+        former = None if self.collection.model else encode.uncached(self.collection.encoder)
         stages.begin(
             self._store,
             self._name,
@@ -154,8 +159,8 @@ class Migration:
         )
         if not target.model:
             offer(self._store, target.making.encoder)
-        if not self.collection.model:
-            offer(self._store, encode.uncached(self.collection.encoder))
+        if former is not None:
+            offer(self._store, former)
         with self._store.write() as transaction:
             reads_of(self._store, self._name).save(transaction, self._name, due=False)
         return self._required_status()
@@ -177,7 +182,13 @@ class Migration:
         -------
         Filled
             ``failed`` maps ids to what was wrong; ``stopped`` is true where it was paused or stopped before the end.
+
+        Raises
+        ------
+        MigrationError
+            It was not begun, or is over.
         """
+        self._required_state(*stages.OPEN)
         wanted = stages.most_read(self._store, self._name)
         return stages.fill(self._store, self._name, self._making_of, wanted=wanted, progress=progress, stop=stop)
 
@@ -211,6 +222,7 @@ class Migration:
         """
         self._required_state(*stages.BRIDGED)
         samples = whole_number(samples, "samples", low=2, high=1_000_000)
+        seed = whole_number(seed, "seed", low=0)
         new = self._beside()
         fitted = fit_pairs(
             self._store, self._name, encoder=new.encoder, new=new.name, sample=samples, seed=seed, progress=progress
@@ -341,8 +353,12 @@ class Migration:
         ------
         MigrationError
             The gate did not pass, it is paused, or records are missing.
+        ModelNotFoundError, CanaryMismatchError
+            The new model cannot be had here, so no question could be asked behind the cutover.
         """
         self._own_encoder()
+        self._require_answering()
+        (reason,) = texts_list([reason], "reason")
         done = stages.cut_over(self._store, self._name, self._making_of, reason=reason.strip())
         self.collection._follow()  # noqa: SLF001 - of the facade
         return done
@@ -387,7 +403,9 @@ class Migration:
 
     def retire(self, *, early: bool = False) -> int:
         """Drop the old lane for good, once the soak is over, or ``early``; return how many records it had."""
-        return stages.retire(self._store, self._name, early=early)
+        count = stages.retire(self._store, self._name, early=early)
+        self.collection._follow()  # noqa: SLF001 - of the facade
+        return count
 
     def status(self) -> MigrationStatus | None:
         """Return where it stands, None where nothing was begun."""
@@ -421,11 +439,17 @@ class Migration:
             Called with (what is being done, how much of it, of how much).
         stop : callable
             Asked after each part of the backfill whether to stop.
+
+        Raises
+        ------
+        MigrationError
+            Another migration than the one that was planned here is under way.
         """
         state = self._state()
         if state is None or (state.stage in stages.OVER and self._target is not None):
             self.begin()
-        state = self._required_state("copy", "ready", "soak", "back")
+        state = self._required_state(*stages.OPEN)
+        self._require_own(state)
         if state.paused or state.stage == "soak":
             return self._required_status()
         filled = self.backfill(progress=lambda done, total: told("filling", done, total), stop=stop)
@@ -433,14 +457,30 @@ class Migration:
             return self._required_status()
         settle(self._store, self._name, progress=lambda done, total: told("indexing", done, total))
         asked = None if judged is None else _read(judged)
-        self.compare(asked if queries is None else queries, progress=lambda done, total: told("comparing", done, total))
+        shadowed = asked if queries is None else queries
+        with suppress(RangeError) if shadowed is None else nullcontext():  # of what has no texts no question is made
+            self.compare(shadowed, progress=lambda done, total: told("comparing", done, total))
         found = self.gate(asked, progress=lambda done, total: told("measuring", done, total))
         may = found.passed or (reason.strip() and found.forcible)
         if may and confirm(self._required_status()):
             self.cutover(reason=reason)
-            if not self._settings.get("soak_s", 1.0):
+            if not state.soak_s:
                 self.retire()
         return self._required_status()
+
+    def _require_own(self, state: stages.MigrationState) -> None:
+        """Refuse to go on with what another program planned, where this one planned something else."""
+        if self._target is None:
+            return
+        making = self._target.making
+        if (making.encoder.space.id, making.chunker_id) != (state.space, state.chunker):
+            raise MigrationError(
+                f"Collection {self._name!r} is being migrated to {state.model or state.space} (stage {state.stage!r}), which is "
+                f"not what was planned here. Collection.migration() goes on with it; vicinal migrate abort {self._name} ends it.",
+                expected=state.space,
+                got=making.encoder.space.id,
+                where=self._name,
+            )
 
     def _known(self, samples: int, seed: int) -> Judged | None:
         """Return questions made of the collection's own records, of the first kind that they have; None for none."""
@@ -482,6 +522,14 @@ class Migration:
         made.recall = collection.recall
         return made
 
+    def _require_answering(self) -> None:
+        """Load the model of the lane beside, and prove it: the first question finds it, and a name never leads where none is."""
+        with self._store.snapshot() as snapshot:
+            twin = snapshot.twin(snapshot.lane(self._name))
+            state = stages.state_of(snapshot, self._name)
+        if twin is not None and state is not None and state.stage in {"ready", "back"}:
+            self._making_of(twin)
+
     def _own_encoder(self) -> None:
         """Let the new lane use the encoder that this migration was planned with, if it has no name."""
         if self._target is not None and not self._target.model:
@@ -512,7 +560,16 @@ class Migration:
 
 
 def _read(judged: Asked) -> Judged:
-    return judged if isinstance(judged, Judged) else read_judged(judged)
+    if isinstance(judged, Judged):
+        return judged
+    if not isinstance(judged, str | Path):
+        raise DtypeError(
+            f"judged must be Judged, or the path of a file or folder, got {type(judged).__name__}.",
+            expected="Judged or path",
+            got=type(judged).__name__,
+            where="judged",
+        )
+    return read_judged(judged)
 
 
 def _is_derived(target: Target, former: Space) -> bool:
@@ -532,8 +589,10 @@ def _is_derived(target: Target, former: Space) -> bool:
 
 
 def _positive(value: Any, name: str, *, zero: bool = False) -> float:  # noqa: ANN401 - checked here
-    if isinstance(value, bool) or not isinstance(value, int | float) or not (value > 0 or (zero and value == 0)):
-        raise RangeError(f"{name} must be a number {'>= 0' if zero else '> 0'}, got {value!r}.", got=value, where=name)
+    is_number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    if not is_number or not (value > 0 or (zero and value == 0)):
+        allowed = f"a finite number {'>= 0' if zero else '> 0'}"
+        raise RangeError(f"{name} must be {allowed}, got {value!r}.", expected=allowed, got=value, where=name)
     return float(value)
 
 

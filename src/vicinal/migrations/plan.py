@@ -7,7 +7,7 @@ from typing import cast
 
 from vicinal import encode
 from vicinal.chunk import Chunker
-from vicinal.errors import InputError, UnsupportedError
+from vicinal.errors import DtypeError, InputError, UnsupportedError
 from vicinal.lifecycle import WHOLE, canary, fit
 from vicinal.lifecycle.forms import Making
 from vicinal.lifecycle.ingest import chunker_for
@@ -114,6 +114,13 @@ def _encoder(opened: Opened, to: str | Encoder | None, dim: int | None, runtime:
     if isinstance(to, str):
         overflow = cast("Overflow", opened.space.overflow)
         return encode.load(to, overflow=overflow, runtime=runtime, dim=dim)
+    if not hasattr(to, "space"):
+        raise DtypeError(
+            f"to must be a model's name or an encoder, got {type(to).__name__}.",
+            expected="str or Encoder",
+            got=type(to).__name__,
+            where="to",
+        )
     if dim is not None:
         raise InputError("An encoder has its dimension; give dim with a model's name, or alone.", where="dim")
     return encode.uncached(to)

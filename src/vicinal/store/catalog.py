@@ -261,9 +261,13 @@ class Catalog:
         return bytes.fromhex(rows[0][1])
 
     def settings_of(self, collection: int) -> dict[str, str]:
-        """Return the settings that belong to a collection, by what stands behind its number in their names."""
+        """Return the settings that belong to a collection, by what stands behind its number in their names.
+
+        What its lane notes for the past is not among them.
+        """
         start = f"collection {collection} "
-        found = self._connection.execute("SELECT name, value, crc FROM settings WHERE name GLOB ?", (f"{start}*",))
+        sql = "SELECT name, value, crc FROM settings WHERE name GLOB ? AND name NOT GLOB ?"
+        found = self._connection.execute(sql, (f"{start}*", f"{start}lane *"))
         return {name.removeprefix(start): value for name, value in self._checked(found, "settings")}
 
     def setting(self, name: str) -> str | None:

@@ -153,11 +153,12 @@ class Transaction(GroupWriter):
         self._log_deletions(SWAPPED, [name])
 
     def _settings_to_swap(self, lane: Lane) -> dict[str, str]:
-        """Return the settings of a collection that stay with its name; a lane's past, and the bridge to it, stay with the lane."""
+        """Return the settings of a collection that stay with its name.
+
+        The bridge to a lane, and the model that serves its space in place of its own, stay with the lane, as its past does.
+        """
         every = self.settings_of(lane.collection)
-        return {
-            name: value for name, value in every.items() if not name.startswith((f"lane {lane.number} ", "bridge "))
-        }
+        return {name: value for name, value in every.items() if not name.startswith(("bridge ", "model of "))}
 
     def _rename(self, lane: Lane, name: str) -> None:
         values = (lane.collection, name, lane.model)

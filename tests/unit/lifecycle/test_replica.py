@@ -22,7 +22,7 @@ from vicinal.errors import (
     ReplicaError,
     SnapshotNotFoundError,
 )
-from vicinal.lifecycle import snapshots
+from vicinal.lifecycle import equivalence, snapshots
 from vicinal.lifecycle.question import recall_setting
 from vicinal.lifecycle.replica import Replica, digest
 from vicinal.lifecycle.replica import replica as module
@@ -452,6 +452,33 @@ def test_the_kept_recall_comes_along(primary, replica):
     replica.step()
     assert kept(replica.store, "main") is None
     assert same(primary, replica)
+
+
+def test_what_is_kept_of_a_collection_comes_along(primary, replica):
+    """Histories, sources, the model that serves it and proven spaces: under the replica's own numbers, and gone when they are."""
+
+    def kept(store):
+        with store.snapshot() as snapshot:
+            here = snapshot.settings_of(snapshot.lane("main").collection)
+            return {**here, "same": snapshot.setting(equivalence.SETTING)}
+
+    put(primary, "first", store_worlds.records([1]))  # so that the numbers of both differ
+    drop(primary, "first")
+    with primary.write() as transaction:
+        lane = transaction.lane("main")
+        for word, value in (("drift", "[]"), ("canary", '[{"same": true}]'), ("sources", "{}"), ("a new word", "x")):
+            transaction.put_setting(f"collection {lane.collection} {word}", value)
+        transaction.put_setting(equivalence.SETTING, "[]")
+        equivalence.serve(transaction, [lane], "another name")
+    replica.step()
+    assert kept(replica.store) == kept(primary)
+    assert kept(replica.store)[f"model of {SPACE.id}"] == "another name"
+    with primary.write() as transaction:
+        transaction.remove_setting(f"collection {lane.collection} drift")
+        transaction.remove_setting(equivalence.SETTING)
+    replica.step()
+    assert kept(replica.store) == kept(primary)
+    assert "drift" not in kept(replica.store)
 
 
 def test_a_database_with_snapshots_in_its_folder_is_a_database(primary, tmp_path):

@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from vicinal.chunk import Chunker
-from vicinal.errors import TooLongError
-from vicinal.lifecycle.ingest import WHOLE, cut_up, prepare
-from vicinal.read.formats import format_of
+from vicinal.errors import EncodeError, InputError
+from vicinal.lifecycle.ingest import WHOLE, cut_up, document_of, prepare
 from vicinal.space import Encoder, Vectors
 from vicinal.store import LedgerEntry, NewRecord, Store
 from vicinal.types import Chunk, Document, Record
@@ -33,15 +32,8 @@ class Missing:
     entry: LedgerEntry
 
     def document(self) -> Document:
-        """Return it as a chunker takes it; how the text is built is told by the suffix of its source."""
-        known = format_of(self.record.source) if self.record.source else None
-        return Document(
-            id=self.record.id,
-            text=self.record.text,
-            source=self.record.source,
-            form="text" if known is None else known.form,
-            fields=self.record.fields,
-        )
+        """Return it as a chunker takes it; how the text is built is told by its digest."""
+        return document_of(self.record, self.entry)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +63,20 @@ def encoded(
 ) -> Iterator[Encoded]:
     """Go through records as they are encoded, in their order, until the budget is spent.
 
-    A record with more chunks than are left is passed over, and smaller ones behind it are still taken.
+    A record with more chunks than are left is passed over, and smaller ones behind it are still taken. One whose text the
+    model refuses, or that has none, is left out: the migration tells it.
 
     Raises
     ------
-    EncodeError
-        The model failed. A record that is too long for it is left out.
+    RemoteError
+        The model's provider cannot be reached.
     """
     begun = time.perf_counter()
     left = budget.chunks
     waiting: list[tuple[Missing, list[Chunk]]] = []
     for one in missing:
+        if not one.record.text.strip():
+            continue  # its vectors came without a text, which no other model can encode
         (chunks,) = cut_up([one.document()], encoder, chunker)
         if not 0 < len(chunks) <= left:
             continue
@@ -99,7 +94,7 @@ def _read(waiting: Sequence[tuple[Missing, list[Chunk]]], encoder: Encoder, chun
     """Encode some records; one that the model refuses stands in the way of no other, and is left out."""
     try:
         return _prepared(waiting, encoder, chunker)
-    except TooLongError:
+    except (InputError, EncodeError):
         if len(waiting) == 1:
             return []
         return [one for part in waiting for one in _read([part], encoder, chunker)]

@@ -12,10 +12,13 @@ from vicinal.lifecycle.bridge.fitting import Fitted
 from vicinal.space import Vectors
 from vicinal.store import Lane, Snapshot, Transaction
 
+BRIDGE = "bridge"
+"""What the setting of a bridge is called, before the number of the old collection."""
+
 
 def bridge_setting(new: Lane, old: Lane) -> str:
     """Return the name under which the database keeps the bridge between two collections; it goes with the new one."""
-    return f"collection {new.collection} bridge {old.collection}"
+    return f"collection {new.collection} {BRIDGE} {old.collection}"
 
 
 def keep(transaction: Transaction, new: Lane, old: Lane, fitted: Fitted) -> None:

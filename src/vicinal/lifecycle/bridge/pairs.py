@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from vicinal.errors import RangeError
+from vicinal.errors import EncodeError, InputError, RangeError
 from vicinal.lifecycle.bridge.fitting import LEAST_PAIRS, Fitted, fit
 from vicinal.lifecycle.project import gathered
 from vicinal.space import Encoder, Vectors
@@ -85,8 +85,8 @@ def sample_pairs(
         The collection has fewer than two chunks with a text.
     SpaceMismatchError
         The new collection is not in the encoder's space.
-    EncodeError, TooLongError
-        The model failed, or refuses a text.
+    RemoteError
+        The model's provider cannot be reached. A text that the model refuses is left out.
     """
     with store.snapshot() as snapshot:
         lane = snapshot.lane(old)
@@ -111,14 +111,40 @@ def sample_pairs(
             known = _stored(snapshot, lane, target, [chunks[row] for row in rows.tolist()])
     places = [_place(chunks[row]) for row in rows.tolist()]
     asked = [row for row, place in zip(rows.tolist(), places, strict=True) if place not in known]
-    found = np.asarray(encoder.encode_documents([_text(chunks[row]) for row in asked], progress=progress))
-    known |= {_place(chunks[row]): vector for row, vector in zip(asked, found, strict=True)}
+    found = _encoded(encoder, {_place(chunks[row]): _text(chunks[row]) for row in asked}, progress)
+    known |= found
+    kept = [at for at, place in enumerate(places) if place in known]
+    if len(kept) < LEAST_PAIRS:
+        raise RangeError(
+            f"The new model takes {len(kept)} of {len(places)} sampled chunks of {old!r}; a bridge is fitted on "
+            f"{LEAST_PAIRS} at least.",
+            expected=f">= {LEAST_PAIRS}",
+            got=len(kept),
+            where=old,
+        )
     return Pairs(
-        places=tuple(places),
-        new=Vectors(np.stack([known[place] for place in places]), encoder.space),
-        old=vectors,
-        encoded=len(asked),
+        places=tuple(places[at] for at in kept),
+        new=Vectors(np.stack([known[places[at]] for at in kept]), encoder.space),
+        old=Vectors(np.asarray(vectors)[kept], vectors.space),
+        encoded=len(found),
     )
+
+
+def _encoded(encoder: Encoder, texts: Mapping[Place, str], progress: Progress | None) -> dict[Place, Floats]:
+    """Return the vectors of chunks; where the model refuses some, they are halved until the one is found, and left out."""
+    try:
+        found = np.asarray(encoder.encode_documents(list(texts.values()), progress=progress))
+    except (InputError, EncodeError):
+        if len(texts) == 1:
+            return {}
+        places = list(texts)
+        halves = places[: len(places) // 2], places[len(places) // 2 :]
+        return {
+            place: vector
+            for half in halves
+            for place, vector in _encoded(encoder, {one: texts[one] for one in half}, None).items()
+        }
+    return dict(zip(texts, found, strict=True))
 
 
 def _chunks(snapshot: Snapshot, lane: Lane, rows: Sequence[int]) -> dict[int, StoredChunk]:

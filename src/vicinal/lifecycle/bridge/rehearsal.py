@@ -18,7 +18,7 @@ import numpy as np
 
 from vicinal.chunk import Chunker
 from vicinal.encode import uncached
-from vicinal.errors import TooLongError
+from vicinal.errors import EncodeError, InputError
 from vicinal.lifecycle.asking import ask
 from vicinal.lifecycle.bridge.backfill import Missing
 from vicinal.lifecycle.bridge.cascade import CANDIDATES
@@ -251,7 +251,7 @@ class _Run:
         """Return the vectors of texts; zeros for one that the model refuses."""
         try:
             return np.asarray(self.encoder.encode_documents(texts))
-        except TooLongError:
+        except (InputError, EncodeError):
             if len(texts) == 1:
                 return np.zeros((1, self.encoder.space.dim), dtype=np.float32)
             return np.concatenate([self._encoded([text]) for text in texts])

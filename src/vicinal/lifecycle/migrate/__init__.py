@@ -10,11 +10,12 @@ from vicinal.lifecycle.migrate.backfill import Filled, Pace, deriving, fill, mis
 from vicinal.lifecycle.migrate.parity import Parity, parity
 from vicinal.lifecycle.migrate.rehearsal import Rehearsal, rehearse
 from vicinal.lifecycle.migrate.stages import Cut, abort, begin, cut_over, mark, pause, resume, retire, roll_back
-from vicinal.lifecycle.migrate.state import BRIDGED, OVER, STAGES, MigrationState, put_state, state_of
+from vicinal.lifecycle.migrate.state import BRIDGED, OPEN, OVER, STAGES, MigrationState, put_state, state_of
 from vicinal.lifecycle.reads import most_read, reads_of
 
 __all__ = [
     "BRIDGED",
+    "OPEN",
     "OVER",
     "STAGES",
     "Cut",

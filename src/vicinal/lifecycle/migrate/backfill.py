@@ -12,7 +12,7 @@ from vicinal.encode import apply, cut_vectors, uncached, usage_of
 from vicinal.errors import EncodeError, InputError, MigrationError, VicinalError
 from vicinal.lifecycle.forms import Making, form_of
 from vicinal.lifecycle.ingest import document_of
-from vicinal.lifecycle.migrate.state import KEPT_RATES, MOST_FAILED, MigrationState, put_state, state_of
+from vicinal.lifecycle.migrate.state import KEPT_RATES, MOST_FAILED, OVER, VERBS, MigrationState, put_state, state_of
 from vicinal.lifecycle.project import projection_of
 from vicinal.space import Vectors
 from vicinal.store import Form, Lane, LedgerEntry, NewRecord, Snapshot, Store, StoredRecord, Transaction
@@ -92,7 +92,7 @@ def fill(
     stop : callable
         Asked after each part.
     paced : bool
-        Whether the pace of the migration's state is kept.
+        Whether the pace of the migration's state is kept, and it stands still where that is paused.
 
     Raises
     ------
@@ -113,16 +113,16 @@ def fill(
             lane = snapshot.lane(name)
             twin = snapshot.twin(lane)
             listed = [] if twin is None else missing(snapshot, lane, twin, most=LISTED + len(failed))
-        first = [one for one in wanted if one in set(listed)] if wanted else []
-        listed = [*first, *(one for one in listed if one not in set(first))] if first else listed
-        listed = [one for one in listed if one not in failed]
+        listed = [one for one in _first(wanted, listed) if one not in failed]
         if twin is None or not listed:
+            if twin is not None:
+                _tell_failed(store, name, failed)
             return Filled(records=written, failed=failed, stopped=twin is None, took_s=time.perf_counter() - begun)
         start = 0
         while start < len(listed):
             part, part_begun = listed[start : start + size], time.perf_counter()
             try:
-                done, took = _fill_part(store, name, part, makers, failed)
+                done, took = _fill_part(store, name, part, makers, failed, paced=paced)
             except _OverError:
                 return Filled(records=written, failed=failed, stopped=True, took_s=time.perf_counter() - begun)
             start += took
@@ -133,6 +133,13 @@ def fill(
                 _tell(store, name, progress)
             if stop() or (paced and _rests(store, name, took, took_s, stop)):
                 return Filled(records=written, failed=failed, stopped=True, took_s=time.perf_counter() - begun)
+
+
+def _first(wanted: Sequence[str], listed: list[str]) -> list[str]:
+    """Return ids with those that are wanted first, in the order in which they are."""
+    lacking = set(listed)
+    first = dict.fromkeys(one for one in wanted if one in lacking)
+    return [*first, *(one for one in listed if one not in first)] if first else listed
 
 
 def _next_size(size: int, records: int, took_s: float) -> int:
@@ -163,7 +170,9 @@ def _rests(store: Store, name: str, records: int, took_s: float, stop: Callable[
         time.sleep(min(left, NAP_S))
 
 
-def _fill_part(store: Store, name: str, ids: Sequence[str], makers: Makers, failed: dict[str, str]) -> tuple[int, int]:
+def _fill_part(
+    store: Store, name: str, ids: Sequence[str], makers: Makers, failed: dict[str, str], *, paced: bool
+) -> tuple[int, int]:
     """Make some records ready and write them; return how many were written, and how many of the ids were looked at."""
     begun = time.perf_counter()
     with store.snapshot() as snapshot:
@@ -182,16 +191,31 @@ def _fill_part(store: Store, name: str, ids: Sequence[str], makers: Makers, fail
         ready = _made(stored, entries, making, failed)
     with store.write() as transaction:
         state = state_of(transaction, name)
-        if state is not None and (state.paused or state.stage not in {"copy", "ready", "soak", "back"}):
+        if state is not None and ((state.paused and paced) or state.stage in OVER):
             raise _OverError
         done = insert(transaction, name, ready)
         if state is not None:
             rate = len(stored) / max(time.perf_counter() - begun, 1e-6)
-            told = tuple(sorted((one, why[:200]) for one, why in failed.items())[:MOST_FAILED])
-            put_state(
-                transaction, name, replace(state, rates=(*state.rates, round(rate, 3))[-KEPT_RATES:], failed=told)
-            )
+            rates = (*state.rates, round(rate, 3))[-KEPT_RATES:]
+            put_state(transaction, name, replace(state, rates=rates, failed=_told(failed)))
     return done, looked
+
+
+def _told(failed: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """Return what the state tells of records that failed."""
+    return tuple(sorted((one, why[:200]) for one, why in failed.items())[:MOST_FAILED])
+
+
+def _tell_failed(store: Store, name: str, failed: Mapping[str, str]) -> None:
+    """Let the state tell of those that failed now: others were deleted since, or changed, and are told no longer."""
+    with store.snapshot() as snapshot:
+        state = state_of(snapshot, name)
+    if state is None or state.failed == _told(failed):
+        return
+    with store.write() as transaction:
+        state = state_of(transaction, name)
+        if state is not None:
+            put_state(transaction, name, replace(state, failed=_told(failed)))
 
 
 def _bounded(
@@ -362,12 +386,10 @@ def require_state(state: MigrationState | None, name: str, *stages: str) -> Migr
         raise MigrationError(
             f"Collection {name!r} is not being migrated. Begin with: vicinal migrate {name} --to MODEL", where=name
         )
-    if state.stage not in stages:
-        raise MigrationError(
-            f"The migration of {name!r} is at the stage {state.stage!r}; this can be done at {' or '.join(stages)}. "
-            "See: vicinal migrate status",
-            expected=", ".join(stages),
-            got=state.stage,
-            where=name,
-        )
-    return state
+    if state.stage in stages:
+        return state
+    told = f"The migration of {name!r} is at the stage {state.stage!r}; this can be done at {' or '.join(stages)}. "
+    way = f"Begin another with: vicinal migrate {name} --to MODEL"
+    if state.stage not in OVER:
+        way = f"What can be done now, with vicinal migrate: {VERBS[state.stage]}"
+    raise MigrationError(told + way, expected=", ".join(stages), got=state.stage, where=name)

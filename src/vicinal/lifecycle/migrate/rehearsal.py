@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from vicinal.encode import usage_of
-from vicinal.errors import MigrationError
+from vicinal.encode import projections_of, usage_of
+from vicinal.errors import MigrationError, StoreError
 from vicinal.lifecycle.forms import Making
 from vicinal.lifecycle.migrate.backfill import fill
 from vicinal.lifecycle.project import batches_of_records
 from vicinal.space import Encoder, Vectors
 from vicinal.store import Lane, Snapshot, Store, beside
+from vicinal.store.format import LOCK_NAME
+from vicinal.store.lock import FileLock
 from vicinal.types import Progress
 
 SAMPLE_RECORDS = 10_000
@@ -29,6 +32,8 @@ SHED = 0.25
 """The share of a rehearsal that is not counted: parts grow at first, and whatever is loaded late is loaded then."""
 BAND = (0.1, 0.9)
 NAME = "rehearsed"
+SCRATCH = ".vicinal-plan-"
+YOUNG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,8 +185,8 @@ def _copy(snapshot: Snapshot, lane: Lane, scratch: Store, making: Making, *, pai
     with scratch.write() as transaction:
         transaction.create_collection(NAME, model="", space=lane.space, chunker=lane.chunker)
         transaction.create_collection(beside(NAME), model="", space=space, chunker=making.chunker_id)
-        if space.projection:
-            transaction.put_projection(space.projection, snapshot.projection(space.projection))
+        for one in projections_of(making.encoder):  # the database has them from the beginning of the migration on
+            transaction.put_projection(one.digest, one.to_bytes())
     copied = chars = 0
     for _, records, rows in batches_of_records(snapshot, lane, chosen):
         array = snapshot.vectors_at(lane, np.array(rows, dtype=np.int64))
@@ -196,17 +201,37 @@ def _copy(snapshot: Snapshot, lane: Lane, scratch: Store, making: Making, *, pai
 
 @contextmanager
 def _scratch(near: Path) -> Iterator[Store]:
-    """Give a store on the same disk that is gone at the end."""
+    """Give a store on the same disk that is gone at the end; what killed processes have left there goes as well."""
+    _remove_leftovers(near)
     try:
-        folder = tempfile.TemporaryDirectory(prefix=".vicinal-plan-", dir=near, ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=SCRATCH, dir=near, ignore_cleanup_errors=True)
     except OSError:
-        folder = tempfile.TemporaryDirectory(prefix=".vicinal-plan-", ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True)
     with folder as name:
-        scratch = Store.open(Path(name) / "scratch")
+        lock = FileLock(Path(name) / LOCK_NAME, write=True)
+        lock.try_together()
         try:
-            yield scratch
+            scratch = Store.open(Path(name) / "scratch")
+            try:
+                yield scratch
+            finally:
+                scratch.close()
         finally:
-            scratch.close()
+            lock.close()
+
+
+def _remove_leftovers(near: Path) -> None:
+    """Remove the scratch folders whose lock nobody holds; a young one may not have its lock yet."""
+    for path in near.glob(f"{SCRATCH}*"):
+        with suppress(OSError, StoreError):
+            if time.time() - path.stat().st_mtime < YOUNG_S:
+                continue
+            lock = FileLock(path / LOCK_NAME, write=True)
+            try:
+                if lock.try_alone():
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                lock.close()
 
 
 def _size(folder: Path) -> int:

@@ -11,13 +11,12 @@ from typing import Any
 from vicinal.errors import MigrationError
 from vicinal.lifecycle.derived import forget
 from vicinal.lifecycle.migrate.backfill import Makers, fill, require_state
-from vicinal.lifecycle.migrate.state import OVER, MigrationState, put_state, state_of
+from vicinal.lifecycle.migrate.state import OPEN, OVER, MigrationState, put_state, state_of
 from vicinal.space import Space
 from vicinal.store import Lane, Probe, Store, Transaction, beside
 
 ROUNDS = 20
 """How often what is missing is caught up with before a cutover gives up: writers who know one encoder leave holes."""
-OPEN = ("copy", "ready", "soak", "back")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +56,7 @@ def begin(
         if before is not None and before.stage not in OVER:
             raise MigrationError(
                 f"Collection {name!r} is being migrated to {before.model or before.space} (stage {before.stage!r}). "
-                "Go on with it, or abort it first: vicinal migrate abort",
+                f"Go on with it, or abort it first: vicinal migrate abort {name}",
                 where=name,
             )
         if lane.space == space and lane.chunker == chunker:
@@ -132,7 +131,7 @@ def cut_over(store: Store, name: str, makers: Makers, *, reason: str = "") -> Cu
         _require_running(state, name)
         if not (state.gate or {}).get("passed") and not (reason and (state.gate or {}).get("forcible")):
             raise MigrationError(
-                f"The gate did not let the migration of {name!r} pass; see vicinal migrate status. "
+                f"The gate did not let the migration of {name!r} pass; see vicinal migrate status {name}. "
                 "What is about quality alone can be overruled with a reason that is kept.",
                 where=name,
             )
@@ -156,7 +155,7 @@ def roll_back(store: Store, name: str, makers: Makers) -> Cut:
 
 def _exchanged(store: Store, name: str, makers: Makers, ready: Any) -> Cut:  # noqa: ANN401 - a function of a transaction
     """Exchange the lanes once none lacks a record of the other."""
-    begun, caught_up = time.perf_counter(), 0
+    begun, caught_up, failed = time.perf_counter(), 0, dict[str, str]()
     for _ in range(ROUNDS):
         with suppress(_HolesError):
             with store.write() as transaction:
@@ -166,11 +165,16 @@ def _exchanged(store: Store, name: str, makers: Makers, ready: Any) -> Cut:  # n
             return Cut(blocked_ms=(ended - locked) * 1000, took_s=ended - begun, caught_up=caught_up)
         done = fill(store, name, makers, paced=False)
         caught_up += done.records
-        if done.failed:
+        failed = dict(done.failed)
+        if failed:
             break
+    why = "they are written faster than they can be filled in, by programs that know one model only. Try again."
+    if failed:
+        first, said = min(failed.items())
+        why = f"{len(failed)} of them cannot be made, {first!r} first: {said}. Change or delete them, and try again."
     raise MigrationError(
-        f"Records of {name!r} are missing in the lane beside and could not be filled in: a name never leads to a lane "
-        "that lacks one. See: vicinal migrate status",
+        f"Records of {name!r} are missing in the lane beside, and a name never leads to a lane that lacks one; {why}",
+        got=len(failed) or None,
         where=name,
     )
 
@@ -201,7 +205,7 @@ def retire(store: Store, name: str, *, early: bool = False) -> int:
         if left_s > 0 and not early:
             raise MigrationError(
                 f"The soak of {name!r} goes on for another {left_s / 3600:.1f} h: until then it can be rolled back in a "
-                "moment. Retire it early by saying so.",
+                f"moment. To retire it all the same: vicinal migrate retire {name} --early",
                 where=name,
             )
         lane = _required_twin(transaction, name)
@@ -225,8 +229,8 @@ def abort(store: Store, name: str) -> int:
             lane = transaction.lane(name)
             if _required_twin(transaction, name).records != lane.records:
                 raise MigrationError(
-                    f"The old lane of {name!r} lacks records that were written since; roll back first: "
-                    "vicinal migrate rollback",
+                    f"The old lane of {name!r} lacks records that were written since; roll back first, which fills them "
+                    f"in: vicinal migrate rollback {name}",
                     where=name,
                 )
             transaction.exchange(name)
@@ -247,5 +251,5 @@ def _required_twin(transaction: Transaction, name: str) -> Lane:
 def _require_running(state: MigrationState, name: str) -> None:
     if state.paused:
         raise MigrationError(
-            f"The migration of {name!r} is paused. Go on with: vicinal migrate resume", got="paused", where=name
+            f"The migration of {name!r} is paused. Go on with: vicinal migrate resume {name}", got="paused", where=name
         )

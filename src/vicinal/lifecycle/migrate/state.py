@@ -23,6 +23,14 @@ retired  the new one is alone
 aborted  the old one is alone
 """
 OVER = ("retired", "aborted")
+VERBS = {
+    "copy": "resume, pause, bridge, abort",
+    "ready": "cutover, resume, pause, bridge, abort",
+    "soak": "rollback, retire, pause, resume, abort",
+    "back": "cutover, resume, pause, abort",
+}
+"""What can be done at each stage that is not over."""
+OPEN = tuple(VERBS)
 BRIDGED = ("copy", "ready")
 """The stages in which a bridge may answer: the name leads to the old lane, and the new one is on its way."""
 KEPT_RATES = 64

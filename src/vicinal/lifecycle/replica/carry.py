@@ -8,12 +8,13 @@ back, the lanes change places between the deletions before it and those behind i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 from vicinal.errors import CorruptStoreError, ReplicaError
-from vicinal.lifecycle.question import migration_setting, recall_setting
+from vicinal.lifecycle.bridge.keeping import BRIDGE
+from vicinal.lifecycle.equivalence import SETTING
 from vicinal.space import Vectors
 from vicinal.store import SWAPPED, Lane, Probe, Snapshot, Transaction, beside
 from vicinal.types import Progress
@@ -60,7 +61,6 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
     for lane in lanes:
         target = _same_lane(lane, transaction)
         _carry_identity(origin, transaction, lane)
-        _carry_settings(origin, transaction, lane, target)
         for change in origin.changes(lane, since, at_once=RECORDS_AT_ONCE):
             if change.in_place:
                 transaction.relabel(target, change.records)
@@ -72,6 +72,7 @@ def carry(origin: Snapshot, transaction: Transaction, *, since: int, progress: P
             if progress is not None:
                 progress(carried.records, total)
         _require_same(lane, transaction.lane(lane.name))
+    _carry_settings(origin, transaction, lanes)
     for alias, target_name in origin.aliases().items():
         transaction.put_alias(alias, target_name)
     return carried
@@ -133,13 +134,34 @@ def _carry_identity(origin: Snapshot, transaction: Transaction, lane: Lane) -> N
             transaction.put_projection(lane.space.projection, origin.projection(lane.space.projection))
 
 
-def _carry_settings(origin: Snapshot, transaction: Transaction, lane: Lane, target: Lane) -> None:
-    """Bring the recall of a collection and the stage of its migration; each database keeps both under its own number of it."""
-    for name_of in (recall_setting, migration_setting):
-        value, name = origin.setting(name_of(lane.collection)), name_of(target.collection)
-        if value is None:
-            transaction.remove_setting(name)
-        else:
+def _carry_settings(origin: Snapshot, transaction: Transaction, lanes: Sequence[Lane]) -> None:
+    """Bring what is kept of each collection, and which spaces are the same: recall, sources, what was measured, a migration.
+
+    Each database keeps it under its own numbers of the collections. Its past is each database's own.
+    """
+    numbers = {str(lane.collection): transaction.lane(lane.name).collection for lane in lanes}
+    for lane in lanes:
+        here = f"collection {numbers[str(lane.collection)]} "
+        told = {}
+        for name, value in origin.settings_of(lane.collection).items():
+            word, _, other = name.partition(" ")
+            if word != BRIDGE:
+                told[here + name] = value
+            elif other in numbers:
+                told[f"{here}{BRIDGE} {numbers[other]}"] = value
+        known = {here + name: value for name, value in transaction.settings_of(numbers[str(lane.collection)]).items()}
+        _bring(transaction, told, known)
+    shared = {SETTING: origin.setting(SETTING)}, {SETTING: transaction.setting(SETTING)}
+    told, known = ({name: value for name, value in one.items() if value is not None} for one in shared)
+    _bring(transaction, told, known)
+
+
+def _bring(transaction: Transaction, told: Mapping[str, str], known: Mapping[str, str]) -> None:
+    """Let settings be as they are told; those that are so already are not written again."""
+    for name in known.keys() - told.keys():
+        transaction.remove_setting(name)
+    for name, value in told.items():
+        if known.get(name) != value:
             transaction.put_setting(name, value)
 
 

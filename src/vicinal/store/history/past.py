@@ -128,7 +128,7 @@ def require_told(snapshot: Snapshot, lane: Lane, sequence: int) -> None:
 def _advice(snapshot: Snapshot) -> str:
     days = snapshot.kept_days()
     if days is None:
-        return "Database.keep_history(days=7) keeps the past from then on."
+        return "Database.keep_history(days=7), or vicinal history --keep 7, keeps the past from then on."
     return f"The past is kept for {days:g} days."
 
 
@@ -227,12 +227,21 @@ class PastStore(Store):
         Raises
         ------
         CommitNotFoundError
-            The window has moved on beyond it.
+            The window has moved on beyond it, or a migration has let the name lead to another lane.
         CollectionNotFoundError
             The collection was dropped.
         """
         with self._behind.snapshot() as present:
             lane = present.lane(self._lane.name)
+            if lane.number != self._lane.number and present.lane_numbered(self._lane.number) is not None:
+                raise CommitNotFoundError(
+                    f"Collection {lane.name!r} was cut over to another space since, or rolled back: what it held at commit "
+                    f"{self.sequence} is not told by the vectors that answer for it now. "
+                    f"From commit {present.first_told(lane)} on it can be told: at().",
+                    expected=f"{present.first_told(lane)} to {present.sequence}",
+                    got=self.sequence,
+                    where=lane.name,
+                )
             if lane.number != self._lane.number:
                 raise CollectionNotFoundError(
                     f"The collection {lane.name!r} that this is a view of was dropped; there is another one by now.",
