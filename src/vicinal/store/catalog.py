@@ -6,13 +6,14 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vicinal.errors import CollectionNotFoundError, CorruptStoreError, InputError, corrupt
 from vicinal.space import Space
-from vicinal.store.format import BLOCK_ROWS, SQLITE_NAME, VecHeader, row_crc
+from vicinal.store.format import BLOCK_ROWS, PENDING_SINCE, PLACES, SQLITE_NAME, VecHeader, row_crc
+from vicinal.store.schema import version_of
 from vicinal.store.segment import Segment
 from vicinal.types import Floats
 
@@ -74,6 +75,13 @@ class Probe:
     vector: Floats
 
 
+class Tail(NamedTuple):
+    """A vector file as this process left it: the length that is certain, and how much stands in SQLite as well."""
+
+    certain_bytes: int
+    pending_bytes: int
+
+
 @dataclass(slots=True)
 class Known:
     """What has been read of one commit already, shared by its snapshots within a process."""
@@ -85,6 +93,7 @@ class Known:
     segments: dict[int, list[Segment]] = field(default_factory=dict)
     aliases: dict[str, str] | None = None
     begun: dict[int, Any] = field(default_factory=dict)
+    tails: dict[int, Tail] = field(default_factory=dict)
     last_changes: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> Known:
@@ -92,7 +101,9 @@ class Known:
         names = None if self.names is None else list(self.names)
         segments = {lane: list(listed) for lane, listed in self.segments.items()}
         aliases = None if self.aliases is None else dict(self.aliases)
-        return Known(self.sequence, self.manifest, names, dict(self.lanes), segments, aliases, dict(self.begun))
+        return Known(
+            self.sequence, self.manifest, names, dict(self.lanes), segments, aliases, dict(self.begun), dict(self.tails)
+        )
 
 
 class Catalog:
@@ -304,6 +315,34 @@ class Catalog:
             )
             for number, _, first_row, row_count, tail_crc in self._checked(found, "segments")
         ]
+
+    def pending(self, segment: Segment) -> list[tuple[int, bytes]]:
+        """Return the rows of a vector file that were never synced: (row of the file, bytes), ascending."""
+        if version_of(self._connection) < PENDING_SINCE:
+            return []
+        start = segment.header.number * PLACES
+        found = self._connection.execute(
+            "SELECT place, hex(rows), crc FROM pending WHERE place >= ? AND place < ? ORDER BY place",
+            (start, start + PLACES),
+        )
+        pending = [(place - start, bytes.fromhex(rows)) for place, rows in self._checked(found, "pending")]
+        for row, its in pending:
+            if len(its) % segment.row_bytes or row + len(its) // segment.row_bytes > segment.row_count:
+                raise self._damaged("rows stand in it that their vector file has no place for")
+        return pending
+
+    def mapped(self, segment: Segment, before: Floats | None = None) -> Floats:
+        """Return the rows of a vector file and the room behind them: what was mapped before, unless they have outgrown it.
+
+        See ``Segment.map``.
+        """
+        if before is not None and len(before) >= segment.row_count:
+            return before
+        return segment.map(self.pending(segment))
+
+    def rows_in(self, segment: Segment) -> Floats:
+        """Return the committed rows of a vector file: float32 (row_count, D), read-only, over the file."""
+        return self.mapped(segment)[: segment.row_count]
 
     def _vector_path(self, space_id: str, number: int) -> Path:
         return self._folder / "vectors" / space_id / f"{number}.vec"

@@ -25,7 +25,14 @@ VACUUM_SHARE = 4
 """The file is written anew when one page in so many is free. (Giving pages back one by one takes SQLite a search of all
 free ones for each: 17 s for 40 MB.)"""
 
-TABLES = """
+PENDING = """
+CREATE TABLE pending (                -- rows of small commits, until their vector file, which has them too, is synced
+    place INTEGER PRIMARY KEY,        -- of the first of them: the number of the segment * 262144 + its row in the file
+    rows BLOB NOT NULL,               -- float32, little-endian
+    crc INTEGER NOT NULL
+);
+"""
+TABLES = f"""
 CREATE TABLE manifest (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     database BLOB NOT NULL,           -- 16 random bytes, also in every vector file
@@ -72,6 +79,7 @@ CREATE TABLE segments (               -- vectors/<space>/<number>.vec
     crc INTEGER NOT NULL
 );
 CREATE INDEX segments_of_lane ON segments(lane, first_row);
+{PENDING.strip()}
 CREATE TABLE blocks (                 -- full blocks
     segment INTEGER NOT NULL,
     block INTEGER NOT NULL,
