@@ -19,7 +19,6 @@ CHECKED = {
     "lanes": "number, collection, space, chunker, next_row, records, rows, cut_records, cut_chunks",
     "segments": "number, lane, first_row, row_count, tail_crc",
     "blocks": "segment, block, data_crc",
-    "pending": "place, hex(rows)",
     "dropped": "number, space, dropped_at",
     "groups": "number, lane, first_row, row_count, record_count, counts, sequence, lengths, texts, lines",
     "relabels": "number, lane, sequence, patch",
@@ -29,7 +28,8 @@ CHECKED = {
     "projections": "digest, hex(content)",
 }
 """Table → the columns that its checksum covers, in order; the manifest is compared whenever it is read.
-``ids`` and ``origins`` say again what the groups and the tombstones do, and are compared with them."""
+``ids`` and ``origins`` say again what the groups and the tombstones do, and are compared with them; ``pending`` is
+compared whenever a vector file is mapped."""
 
 ORPHANS = {
     "groups": ("groups without a lane", "SELECT 1 FROM groups WHERE lane NOT IN (SELECT number FROM lanes)"),
@@ -69,15 +69,14 @@ def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     said = [row[0] for row in connection.execute("PRAGMA integrity_check(3)")]
     if said != ["ok"]:
         raise corrupt(path, "; ".join(str(line) for line in said))
-    missing = {"pending"} if version_of(connection) < PENDING_SINCE else set()
     for table, columns in CHECKED.items():
-        if table in missing:
-            continue
         for *values, crc in connection.execute(f"SELECT {columns}, crc FROM {table}"):  # noqa: S608 - our own names
             if row_crc(*values) != crc:
                 raise corrupt(path, f"a row of {table} does not match its checksum")
     for table, (told, sql) in ORPHANS.items():
-        if table not in missing and connection.execute(f"{sql} LIMIT 1").fetchone() is not None:
+        if table == "pending" and version_of(connection) < PENDING_SINCE:
+            continue
+        if connection.execute(f"{sql} LIMIT 1").fetchone() is not None:
             raise corrupt(path, f"there are {told}")
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,17 +28,15 @@ PENDING_BYTES = 1 << 20
 """So much of a vector file is left unsynced: what is compared when it is mapped, and written anew when it is synced."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """A vector file that takes some more rows, with those of its rows that were never synced."""
 
     segment: Segment
-    count: int
+    taken: int
     pending: Pending
 
 
-@dataclass(frozen=True, slots=True)
-class _Appended:
+class _Appended(NamedTuple):
     """A vector file after an append, and the checksums of the blocks that it filled.
 
     ``certain_bytes`` is the length of the file that is certain, ``None`` where it was not synced.
@@ -44,7 +44,7 @@ class _Appended:
 
     segment: Segment
     full_blocks: dict[int, int]
-    count: int
+    added: int
     certain_bytes: int | None
 
 
@@ -74,7 +74,7 @@ class RowWriter(Snapshot):
             yield
             self._record_appended(lane, self._lay(places[0].segment, rows))
             return
-        places = [replace(one, pending=self._unsynced(one.segment)) for one in places]
+        places = [one._replace(pending=self._unsynced(one.segment)) for one in places]
         if rows.nbytes < ASIDE_BYTES:
             yield
             self._record_appended(lane, _append(places, rows))
@@ -130,11 +130,10 @@ class RowWriter(Snapshot):
 
     def _lay(self, segment: Segment, rows: Floats) -> list[_Appended]:
         """Write rows into a file without a sync, and into SQLite, whose sync serves both."""
-        segment.lay(rows)
         place, content = segment.header.number * PLACES + segment.row_count, bytes_of(rows)
-        self._connection.execute(
-            "INSERT INTO pending VALUES (?, ?, ?)", (place, content, row_crc(place, content.hex().upper()))
-        )
+        segment.lay(content)
+        values = (place, content, row_crc(place, zlib.crc32(content)))
+        self._connection.execute("INSERT INTO pending VALUES (?, ?, ?)", values)
         return [_extended(segment, rows, None)]
 
     def _places(self, lane: Lane, count: int) -> list[_Place]:
@@ -168,10 +167,11 @@ class RowWriter(Snapshot):
         for one in appended:
             number = one.segment.header.number
             self._known.tails[number] = self._tail(one)
-            self._connection.executemany(
-                "INSERT INTO blocks VALUES (?, ?, ?, ?)",
-                [(number, block, crc, row_crc(number, block, crc)) for block, crc in one.full_blocks.items()],
-            )
+            if one.full_blocks:
+                self._connection.executemany(
+                    "INSERT INTO blocks VALUES (?, ?, ?, ?)",
+                    [(number, block, crc, row_crc(number, block, crc)) for block, crc in one.full_blocks.items()],
+                )
             segment = one.segment
             values = (number, lane.number, segment.first_row, segment.row_count, segment.tail_crc)
             self._connection.execute(
@@ -187,7 +187,7 @@ class RowWriter(Snapshot):
         if appended.certain_bytes is not None:
             return Tail(appended.certain_bytes, 0)
         before = self._known.tails[appended.segment.header.number]
-        return before._replace(pending_bytes=before.pending_bytes + appended.count * appended.segment.row_bytes)
+        return before._replace(pending_bytes=before.pending_bytes + appended.added * appended.segment.row_bytes)
 
     def _drop_segment(self, lane: Lane, segment: Segment) -> None:
         """Take a vector file out of the truth; it stays on the disk for the readers of older commits."""
@@ -229,9 +229,9 @@ def _append(places: Sequence[_Place], rows: Floats) -> list[_Appended]:
     """Write rows into files and sync them."""
     appended, done = [], 0
     for place in places:
-        part = np.ascontiguousarray(rows[done : done + place.count])
+        part = np.ascontiguousarray(rows[done : done + place.taken])
         appended.append(_extended(place.segment, part, place.segment.append(part, place.pending)))
-        done += place.count
+        done += place.taken
     return appended
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -257,8 +255,7 @@ def vacuum(connection: sqlite3.Connection) -> None:
         connection.execute("VACUUM")
 
 
-@contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
+class sqlite_errors:  # noqa: N801 - it is used like a function, see disk_errors
     """Turn SQLite's errors into those with a name and the file.
 
     Raises
@@ -266,10 +263,19 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     CorruptStoreError, NoSpaceLeftError, ReadOnlyError, LockedError, StoreError
         By SQLite's result code.
     """
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise sqlite_error(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Give an error its name."""
+        if isinstance(error, sqlite3.Error):
+            raise sqlite_error(error, self._path) from error
 
 
 def sqlite_error(error: sqlite3.Error, path: Path) -> VicinalError:

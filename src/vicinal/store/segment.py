@@ -6,8 +6,8 @@ import errno
 import mmap
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,9 @@ AHEAD_BYTES = 1 << 23
 """Space that is taken ahead of the rows at most, so that a sync need not write the file's length and extents each time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Segment:
-    """A vector file as the truth describes it: ``row_count`` of its rows are committed.
+    """A vector file as the truth describes it: ``row_count`` of its rows are committed. Nobody changes one.
 
     ``tail_crc`` is the CRC-32 of the rows of its last block, if that is not full, else 0.
     """
@@ -94,20 +94,24 @@ class Segment:
             The disk refused, or the file is shorter than what was committed.
         """
         content = bytes_of(rows)
-        with self._open_to_write() as handle:
-            size_bytes = os.fstat(handle).st_size
-            self._check_length(size_bytes)
-            end = self.committed_bytes + len(content)
-            if end > size_bytes:
-                _take_space(handle, size_bytes, end + min(end, AHEAD_BYTES))
-            for row, its in pending:
-                _write(handle, its, HEADER_BYTES + row * self.row_bytes)
-            _write(handle, content, self.committed_bytes)
-            os.fdatasync(handle)
-            return os.fstat(handle).st_size
+        with disk_errors(self.path):
+            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                size_bytes = os.fstat(handle).st_size
+                self._check_length(size_bytes)
+                end = self.committed_bytes + len(content)
+                if end > size_bytes:
+                    _take_space(handle, size_bytes, end + min(end, AHEAD_BYTES))
+                for row, its in pending:
+                    _write(handle, its, HEADER_BYTES + row * self.row_bytes)
+                _write(handle, content, self.committed_bytes)
+                os.fdatasync(handle)
+                return os.fstat(handle).st_size
+            finally:
+                os.close(handle)
 
-    def lay(self, rows: Floats) -> None:
-        """Write rows behind the committed ones without a sync, where the file has room for them.
+    def lay(self, content: memoryview) -> None:
+        """Write bytes of rows behind the committed ones without a sync, where the file has room for them.
 
         Whoever maps the file sees them; a power cut may take them, so that the truth must have them as well.
 
@@ -116,15 +120,10 @@ class Segment:
         StoreError
             The disk refused.
         """
-        with self._open_to_write() as handle:
-            _write(handle, bytes_of(rows), self.committed_bytes)
-
-    @contextmanager
-    def _open_to_write(self) -> Iterator[int]:
         with disk_errors(self.path):
             handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                yield handle
+                _write(handle, content, self.committed_bytes)
             finally:
                 os.close(handle)
 
