@@ -13,6 +13,7 @@ import pytest
 
 from store_worlds import contents, put, records, vectors
 from vicinal.errors import AlreadyExistsError, CorruptStoreError
+from vicinal.lifecycle import snapshots
 from vicinal.store import Store
 from vicinal.store.format import HEADER_BYTES
 
@@ -237,3 +238,12 @@ def test_damage_of_what_is_pending_is_an_error(store: Store, tmp_path: Path, sta
     connection.close()
     with pytest.raises(CorruptStoreError, match=r"vicinal\.sqlite"):
         Store.open(cut)
+
+
+def test_a_snapshot_of_a_cut_database_is_whole(store: Store, tmp_path: Path) -> None:
+    """What is restored of it has every vector, though the pieces of the file lack them: the image has what is pending."""
+    reader = Store.open(after_cut(store, tmp_path / "cut"), read_only=True)
+    snapshots.take(reader, tmp_path / "place")
+    reader.close()
+    snapshots.restore(tmp_path / "place", tmp_path / "restored")
+    assert read_closed(tmp_path / "restored") == wanted()
