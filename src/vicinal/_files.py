@@ -6,8 +6,7 @@ import errno
 import hashlib
 import os
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from vicinal.errors import NoSpaceLeftError, ReadOnlyError, StoreError
@@ -65,8 +64,7 @@ def stamp_of(path: Path) -> str:
     return f"{found.st_size}-{found.st_mtime_ns}-{found.st_ctime_ns}-{found.st_ino}-{found.st_dev}"
 
 
-@contextmanager
-def disk_errors(path: Path | str) -> Iterator[None]:
+class disk_errors:  # noqa: N801 - it is used like a function; a generator would cost each commit 10 µs
     """Turn the operating system's errors into those with a name and the path.
 
     Raises
@@ -74,10 +72,19 @@ def disk_errors(path: Path | str) -> Iterator[None]:
     NoSpaceLeftError, ReadOnlyError, StoreError
         For a full disk, a forbidden write, and anything else.
     """
-    try:
-        yield
-    except OSError as error:
-        raise disk_error(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path | str) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Give an error its name."""
+        if isinstance(error, OSError):
+            raise disk_error(error, self._path) from error
 
 
 def disk_error(error: OSError, path: Path | str) -> StoreError:

@@ -128,7 +128,6 @@ class Collection(Corpus, Trials, Watch):
     ) -> int:
         documents = documents_of(records)
         if vectors is not None:
-            self._follow()
             if not isinstance(vectors, Vectors):
                 raise DtypeError(
                     "vectors must be Vectors, which carry their space; a bare array has none.",

@@ -5,7 +5,6 @@ What was opened by an alias follows it: each verb begins by asking what the alia
 
 from __future__ import annotations
 
-import copy
 import functools
 import threading
 import time
@@ -185,13 +184,19 @@ class Opened:
             return self
         if self._alias is not None:
             self._follow()
-        pinned = copy.copy(self)
+        pinned = self._alike()
         pinned._is_pinned = True  # noqa: SLF001 - of this class
         return pinned
 
+    def _alike(self) -> Self:
+        """Return a copy with the same of everything (``copy.copy`` takes 5 µs for it)."""
+        made = object.__new__(type(self))
+        made.__dict__.update(self.__dict__)
+        return made
+
     def _uncrossed(self) -> Self:
         """Return a copy that answers by its own lane, also where a bridge answers for others."""
-        plain = copy.copy(self)
+        plain = self._alike()
         plain._crosses = False  # noqa: SLF001 - of this class
         return plain
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from crash import disk, plan
 
 STEPS = 12
-WORK = "import sys; from pathlib import Path; from crash import plan; plan.work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))"
+WORK = "import sys; from pathlib import Path; from crash import plan; plan.bound(int(sys.argv[2])); plan.work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))"
 FAILING_WORK = """
 import sys
 from pathlib import Path
 from crash import plan
 from vicinal.errors import VicinalError
 root, seed, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+plan.bound(seed)
 try:
     plan.work(root, seed, count, start=int(sys.argv[4]))
 except (VicinalError, OSError):

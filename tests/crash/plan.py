@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from store_worlds import put, records, vectors
-from vicinal.store import Store
+from vicinal.store import Store, rows
 
 State = dict[str, tuple[str, dict[str, Any], bytes]]
 """Id → text, fields, and the bytes of the vectors."""
@@ -66,6 +66,11 @@ def do(store: Store, version: int, kind: str, names: list[int], spans: int) -> N
                 transaction.set_fields(lane, {record_id: {"set": version} for record_id in ids})
 
 
+def bound(seed: int) -> None:
+    """Let this process sync as a seed wants: the files of all commits, of the larger ones, or hardly any."""
+    rows.SMALL_BYTES, rows.PENDING_BYTES = ((1 << 15, 1 << 20), (800, 2000), (1 << 15, 1000), (0, 0))[seed % 4]
+
+
 def work(root: Path, seed: int, count: int, *, start: int = 0, close: bool = True) -> None:
     """Do all steps from one on, and note behind each that it was acknowledged."""
     store = Store.open(root / "db")
@@ -101,4 +106,5 @@ def stored(folder: Path) -> State:
 
 
 if __name__ == "__main__":
+    bound(int(sys.argv[2]))
     work(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))

@@ -37,6 +37,12 @@ def test_a_power_cut_at_any_moment_loses_nothing_acknowledged(shim, memory):
     assert cuts(shim, memory, seed=1, count=CUTS) > 100
 
 
+def test_a_power_cut_loses_no_small_commit(shim, memory):
+    """The same where no vector file is synced but by the first commit, and where every third commit or so syncs one."""
+    for seed in (4, 2):
+        assert cuts(shim, memory, seed=seed, count=CUTS) > 100
+
+
 @pytest.mark.parametrize("name", ["ENOSPC", "EIO"])
 def test_a_disk_that_refuses_a_change_undoes_the_write(shim, memory, name):
     """Whichever change is refused, it is an error with a name, and what was acknowledged is there."""

@@ -69,7 +69,7 @@ def form_of(
 
 def ready(documents: Sequence[Document], vectors: Vectors) -> Form:
     """Return documents with vectors that were made elsewhere, each one chunk."""
-    new = tuple(new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents)
+    new = tuple([new_record(one, ((0, len(one.text)),), chunker=WHOLE) for one in documents])
     return Form(records=new, vectors=vectors)
 
 
@@ -122,22 +122,31 @@ def write(
         What makes or writes them failed; nothing is written. A failure beside leaves a hole there, and is no error here.
     """
     forms = [] if first is None else [first]
-    for _ in range(TRIES):
-        with store.snapshot() as snapshot:
-            lane = snapshot.lane(name)
-            twin = snapshot.twin(lane)
-        if _fitting(forms, lane) is None:
-            making = makers(lane)
-            assert making is not None  # noqa: S101 - for the lane itself there is one, or an error
-            forms.append(make(making, progress))
-        if twin is not None and _fitting(forms, twin) is None:
-            made = _made_beside(make, makers, twin)
-            forms += [] if made is None else [made]
+    for turn in range(TRIES):
+        is_sure = first is None or turn > 0  # else the commit itself sees whether what is ready is all that is needed
+        if is_sure:
+            _complete(forms, store, name, make, makers, progress)
         try:
-            return _write(store, name, forms, replace_existing=replace_existing)
+            return _write(store, name, forms, replace_existing=replace_existing, holes=is_sure)
         except _MovedError:
             continue
     raise StoreError(f"Collection {name!r} changed under each of {TRIES} tries to write to it.", where=name)
+
+
+def _complete(
+    forms: list[Form], store: Store, name: str, make: Make, makers: Makers, progress: Progress | None
+) -> None:
+    """Add the forms that are missing for the lanes of a collection."""
+    with store.snapshot() as snapshot:
+        lane = snapshot.lane(name)
+        twin = snapshot.twin(lane)
+    if _fitting(forms, lane) is None:
+        making = makers(lane)
+        assert making is not None  # noqa: S101 - for the lane itself there is one, or an error
+        forms.append(make(making, progress))
+    if twin is not None and _fitting(forms, twin) is None:
+        made = _made_beside(make, makers, twin)
+        forms += [] if made is None else [made]
 
 
 def _made_beside(make: Make, makers: Makers, twin: Lane) -> Form | None:
@@ -149,11 +158,19 @@ def _made_beside(make: Make, makers: Makers, twin: Lane) -> Form | None:
         return None
 
 
-def _write(store: Store, name: str, forms: Sequence[Form], *, replace_existing: bool) -> Form:
+def _write(
+    store: Store,
+    name: str,
+    forms: Sequence[Form],
+    *,
+    replace_existing: bool,
+    holes: bool,
+) -> Form:
+    """Write what fits in one commit; ``holes`` says whether the lane beside may be left without."""
     with store.write() as transaction:
         lane = transaction.lane(name)
-        form = _fitting(forms, lane)
-        if form is None:
+        form, twin = _fitting(forms, lane), transaction.twin(lane)
+        if form is None or not (holes or twin is None or _fitting(forms, twin)):
             raise _MovedError
         transaction.put(lane, form.records, form.vectors, replace_existing=replace_existing, others=forms)
         reads_of(store, name).save(transaction, name)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from vicinal._json import prepared
 from vicinal.chunk import Chunker
 from vicinal.errors import DtypeError, RangeError
 from vicinal.read.formats import format_of
@@ -22,6 +23,7 @@ WINDOW = "window"
 
 FIELDS = json.JSONEncoder(sort_keys=True, ensure_ascii=False)
 """How the fields of a record stand in what is digested of them: the same whatever their order."""
+_encode = prepared(FIELDS)
 
 FORMS = ("text", "markdown", "python", "rst", "code")
 """How a text can be built."""
@@ -56,7 +58,8 @@ def document_of(record: Record, entry: LedgerEntry) -> Document:
 
 def digest_of_fields(document: Document) -> str:
     """Return the digest of what is stored beside the text: source and fields."""
-    return _digest(FIELDS.encode([document.source, dict(document.fields)]))
+    fields = document.fields
+    return _digest(_encode([document.source, fields if type(fields) is dict else dict(fields)]))
 
 
 def _digest(text: str) -> str:

@@ -57,7 +57,7 @@ class Reads:
 
 def reads_of(store: Store, name: str) -> Reads:
     """Return the counts of a collection, the same for all who have it open with a store."""
-    found = store.kept.setdefault(f"reads of {name}", Reads())
+    found = store.kept.get(f"reads of {name}") or store.kept.setdefault(f"reads of {name}", Reads())
     assert isinstance(found, Reads)  # noqa: S101 - nobody else keeps anything under this name
     return found
 

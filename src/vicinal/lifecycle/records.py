@@ -75,6 +75,8 @@ def changes_of(fields: object) -> dict[str, dict[str, FieldValue]]:
 
 
 def _require_distinct(ids: Sequence[str], first: int) -> None:
+    if len(set(ids)) == len(ids):
+        return
     seen: set[str] = set()
     for place, one in enumerate(ids, first):
         if one in seen:
@@ -99,8 +101,7 @@ def _plain_document(record: object) -> Document | None:
         and _is_plain(text, MAX_TEXT_CHARS)
         and _is_plain(source, MAX_ID_CHARS)
         and len(fields) <= MAX_FIELDS
-        and all(_is_plain(name, MAX_ID_CHARS) and name and name[0] != "$" for name in fields)
-        and all(_is_plain_value(value) for value in fields.values())
+        and _are_plain(fields)
     ):
         return Document(id=record_id, text=text, source=source, fields=fields)
     return None
@@ -111,12 +112,20 @@ def _is_plain(value: object, most: int) -> bool:
     return type(value) is str and value.isascii() and len(value) <= most
 
 
-def _is_plain_value(value: object) -> bool:
-    """Return whether a field's value is a plain string, a boolean, a whole number of 64 bits, or None."""
-    kind = type(value)
-    if kind is int:
-        return -MAX_WHOLE <= value <= MAX_WHOLE  # type: ignore[operator]  # it is an int
-    return kind is bool or value is None or _is_plain(value, MAX_TEXT_CHARS)
+def _are_plain(fields: dict[object, object]) -> bool:
+    """Return whether all names are plain strings, and all values too, or booleans, whole numbers of 64 bits, or None."""
+    for name, value in fields.items():
+        if type(name) is not str or not name.isascii() or not 0 < len(name) <= MAX_ID_CHARS or name[0] == "$":
+            return False
+        if type(value) is str:
+            if not value.isascii() or len(value) > MAX_TEXT_CHARS:
+                return False
+        elif type(value) is int:
+            if not -MAX_WHOLE <= value <= MAX_WHOLE:
+                return False
+        elif type(value) is not bool and value is not None:
+            return False
+    return True
 
 
 def _document(place: int, record: object) -> Document:

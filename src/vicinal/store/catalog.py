@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from vicinal.errors import CollectionNotFoundError, CorruptStoreError, InputError, corrupt
 from vicinal.space import Space
-from vicinal.store.format import BLOCK_ROWS, SQLITE_NAME, VecHeader, row_crc
+from vicinal.store.format import BLOCK_ROWS, PENDING_SINCE, PLACES, SQLITE_NAME, VecHeader, row_crc
+from vicinal.store.schema import version_of
 from vicinal.store.segment import Segment
 from vicinal.types import Floats
 
@@ -22,16 +24,23 @@ BESIDE = "\x1f"
 """What the names of collections begin with that stand beside another one and are shown to nobody."""
 
 
+MOST_KEPT = 64
+"""Settings that are remembered of a commit, so that the next does not ask for them again."""
+KEPT_CHARS = 4096
+"""Characters of a setting that is remembered."""
+
+
 def beside(name: str) -> str:
     """Return the name of the collection that stands beside another: the same records in another form."""
     return BESIDE + name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Lane:
     """One collection in one space, cut up by one chunker, as of one commit.
 
     ``next_row`` rows were given out so far; ``rows`` of them hold a living chunk, of ``records`` records.
+    Nobody changes one; see ``NewRecord`` for why it is not frozen.
     """
 
     number: int
@@ -74,6 +83,13 @@ class Probe:
     vector: Floats
 
 
+class Tail(NamedTuple):
+    """A vector file as this process left it: the length that is certain, and how much stands in SQLite as well."""
+
+    certain_bytes: int
+    pending_bytes: int
+
+
 @dataclass(slots=True)
 class Known:
     """What has been read of one commit already, shared by its snapshots within a process."""
@@ -85,6 +101,8 @@ class Known:
     segments: dict[int, list[Segment]] = field(default_factory=dict)
     aliases: dict[str, str] | None = None
     begun: dict[int, Any] = field(default_factory=dict)
+    tails: dict[int, Tail] = field(default_factory=dict)
+    settings: dict[str, str | None] = field(default_factory=dict)
     last_changes: dict[int, int] = field(default_factory=dict)
 
     def copy(self) -> Known:
@@ -92,7 +110,17 @@ class Known:
         names = None if self.names is None else list(self.names)
         segments = {lane: list(listed) for lane, listed in self.segments.items()}
         aliases = None if self.aliases is None else dict(self.aliases)
-        return Known(self.sequence, self.manifest, names, dict(self.lanes), segments, aliases, dict(self.begun))
+        return Known(
+            sequence=self.sequence,
+            manifest=self.manifest,
+            names=names,
+            lanes=dict(self.lanes),
+            segments=segments,
+            aliases=aliases,
+            begun=dict(self.begun),
+            tails=dict(self.tails),
+            settings=dict(self.settings),
+        )
 
 
 class Catalog:
@@ -101,7 +129,6 @@ class Catalog:
     def __init__(self, connection: sqlite3.Connection, folder: Path, known: Known | None = None) -> None:
         self._connection = connection
         self._folder = folder
-        self._path = folder / SQLITE_NAME
         manifest = connection.execute(
             "SELECT database, sequence, next_number, oldest_feed, crc FROM manifest"
         ).fetchone()
@@ -113,6 +140,11 @@ class Catalog:
         self.sequence: int = self._known.sequence
         self._next_number: int = self._known.manifest[2]
         self._oldest_feed: int = self._known.manifest[3]
+
+    @property
+    def _path(self) -> Path:
+        """SQLite's file, for errors."""
+        return self._folder / SQLITE_NAME
 
     @property
     def known(self) -> Known:
@@ -272,10 +304,14 @@ class Catalog:
 
     def setting(self, name: str) -> str | None:
         """Return what the database keeps under a name of its own settings, or None."""
+        known = self._known.settings
+        if name in known:
+            return known[name]
         found = self._connection.execute("SELECT name, value, crc FROM settings WHERE name = ?", (name,))
-        for _, value in self._checked(found, "settings"):
-            return str(value)
-        return None
+        value = next((str(value) for _, value in self._checked(found, "settings")), None)
+        if len(known) < MOST_KEPT and len(value or "") <= KEPT_CHARS:
+            known[name] = value
+        return value
 
     def _settings_below(self, prefix: str) -> Iterator[tuple[str, str]]:
         """Go through (rest of the name, value) of the settings whose names begin with a prefix, which ends with a space."""
@@ -308,6 +344,38 @@ class Catalog:
             )
             for number, _, first_row, row_count, tail_crc in self._checked(found, "segments")
         ]
+
+    def pending(self, segment: Segment) -> list[tuple[int, bytes]]:
+        """Return the rows of a vector file that were never synced: (row of the file, bytes), ascending."""
+        if version_of(self._connection) < PENDING_SINCE:
+            return []
+        start = segment.header.number * PLACES
+        found = self._connection.execute(
+            "SELECT place, rows, crc FROM pending WHERE place >= ? AND place < ? ORDER BY place",
+            (start, start + PLACES),
+        )
+        pending = []
+        for place, its, crc in found:
+            if row_crc(place, zlib.crc32(its)) != crc:
+                raise self._damaged("a row of pending does not match its checksum")
+            pending.append((place - start, its))
+        for row, its in pending:
+            if len(its) % segment.row_bytes or row + len(its) // segment.row_bytes > segment.row_count:
+                raise self._damaged("rows stand in it that their vector file has no place for")
+        return pending
+
+    def mapped(self, segment: Segment, before: Floats | None = None) -> Floats:
+        """Return the rows of a vector file and the room behind them: what was mapped before, unless they have outgrown it.
+
+        See ``Segment.map``.
+        """
+        if before is not None and len(before) >= segment.row_count:
+            return before
+        return segment.map(self.pending(segment))
+
+    def rows_in(self, segment: Segment) -> Floats:
+        """Return the committed rows of a vector file: float32 (row_count, D), read-only, over the file."""
+        return self.mapped(segment)[: segment.row_count]
 
     def _vector_path(self, space_id: str, number: int) -> Path:
         return self._folder / "vectors" / space_id / f"{number}.vec"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vicinal.errors import corrupt
 from vicinal.store.catalog import Lane
-from vicinal.store.format import SQLITE_NAME, row_crc
-from vicinal.store.schema import sqlite_errors
+from vicinal.store.format import PENDING_SINCE, PLACES, SQLITE_NAME, row_crc
+from vicinal.store.schema import sqlite_errors, version_of
 from vicinal.store.snapshot import Snapshot
 
 CHECKED = {
@@ -28,7 +28,19 @@ CHECKED = {
     "projections": "digest, hex(content)",
 }
 """Table → the columns that its checksum covers, in order; the manifest is compared whenever it is read.
-``ids`` and ``origins`` say again what the groups and the tombstones do, and are compared with them."""
+``ids`` and ``origins`` say again what the groups and the tombstones do, and are compared with them; ``pending`` is
+compared whenever a vector file is mapped."""
+
+ORPHANS = {
+    "groups": ("groups without a lane", "SELECT 1 FROM groups WHERE lane NOT IN (SELECT number FROM lanes)"),
+    "ids": ("ids without a lane", "SELECT 1 FROM ids WHERE collection NOT IN (SELECT collection FROM lanes)"),
+    "segments": ("vector files without a lane", "SELECT 1 FROM segments WHERE lane NOT IN (SELECT number FROM lanes)"),
+    "pending": (
+        "rows without a vector file",
+        f"SELECT 1 FROM pending WHERE place / {PLACES} NOT IN (SELECT number FROM segments)",  # noqa: S608 - our own number
+    ),
+}
+"""Table → what stands in it without what it belongs to, and the statement that finds some."""
 
 
 def check_everything(connection: sqlite3.Connection, folder: Path) -> None:
@@ -61,11 +73,9 @@ def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
         for *values, crc in connection.execute(f"SELECT {columns}, crc FROM {table}"):  # noqa: S608 - our own names
             if row_crc(*values) != crc:
                 raise corrupt(path, f"a row of {table} does not match its checksum")
-    for told, sql in (
-        ("groups without a lane", "SELECT 1 FROM groups WHERE lane NOT IN (SELECT number FROM lanes)"),
-        ("ids without a lane", "SELECT 1 FROM ids WHERE collection NOT IN (SELECT collection FROM lanes)"),
-        ("vector files without a lane", "SELECT 1 FROM segments WHERE lane NOT IN (SELECT number FROM lanes)"),
-    ):
+    for table, (told, sql) in ORPHANS.items():
+        if table == "pending" and version_of(connection) < PENDING_SINCE:
+            continue
         if connection.execute(f"{sql} LIMIT 1").fetchone() is not None:
             raise corrupt(path, f"there are {told}")
 
@@ -87,7 +97,7 @@ def check_lane(snapshot: Snapshot, lane: Lane, is_known: Callable[[object], bool
                 segment.path, "its rows do not follow those before them", expected=next_row, got=segment.first_row
             )
         next_row = segment.next_row
-        rows = segment.map()
+        rows = snapshot.rows_in(segment)
         if not is_known(segment):
             segment.check_blocks(rows, snapshot.blocks(segment))
     if next_row > lane.next_row:

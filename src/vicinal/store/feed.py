@@ -237,7 +237,7 @@ class Feed(Groups):
         The first call maps all files of the lane, for as long as the snapshot lasts: compaction may delete them meanwhile.
         """
         segments, before = self.segments(lane), self._mapped.get(lane.number, {})
-        mapped = {one.header.number: one.map_again(before.get(one.header.number)) for one in segments}
+        mapped = {one.header.number: self.mapped(one, before.get(one.header.number)) for one in segments}
         self._mapped[lane.number] = mapped
         found = np.empty((len(rows), lane.space.dim), dtype=np.float32)
         for segment in segments:

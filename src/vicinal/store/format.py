@@ -24,10 +24,14 @@ from typing import Any
 
 from vicinal.errors import CorruptStoreError, FormatVersionError, corrupt
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 """Of the database as a whole. An integer; docs/reference/format.md has the history."""
-READABLE_VERSIONS = (1, 2, 3)
+READABLE_VERSIONS = (1, 2, 3, 4)
 """What can be read; the first write brings an older one to the present form."""
+READ_AS_THEY_ARE = (3, 4)
+"""Of these, those that are read in place; of the others a private copy in the present form is."""
+PENDING_SINCE = 4
+"""The version that began to keep the rows of small commits in SQLite as well."""
 VEC_VERSION = 1
 """Of a vector file alone."""
 
@@ -53,6 +57,8 @@ BLOCK_ROWS = 1024
 """Rows under one checksum."""
 SEGMENT_ROWS = 262_144
 """Rows of one vector file; then the next begins."""
+PLACES = 262_144
+"""Of one vector file in the table ``pending``: its rows are numbered on from its number times this."""
 GROUP_CHARS = 1024
 """Characters of records from which a group is full: what is read and compared to answer with one of them."""
 

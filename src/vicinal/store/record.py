@@ -15,14 +15,14 @@ from json.decoder import scanstring  # type: ignore[attr-defined]  # the typing 
 from json.encoder import encode_basestring
 from typing import NamedTuple
 
+from vicinal._json import prepared
 from vicinal.space import Space, Vectors
 from vicinal.store.format import GROUP_CHARS, text_crc
 from vicinal.types import Fields, Record
 
 JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 """How fields stand in the database."""
-_LINES = json.JSONEncoder(ensure_ascii=False, separators=(",\n", ":"), allow_nan=False)
-"""A line break inside of a string is escaped, so a bare one stands only between elements."""
+_encode = prepared(JSON)
 
 _PARSE = json.JSONDecoder().raw_decode
 
@@ -31,9 +31,12 @@ MAX_FIELDS = 1024
 GROUP_COLUMNS = "number, lane, first_row, row_count, record_count, counts, sequence, lengths, texts, lines, crc"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class NewRecord:
-    """A record to be written: its spans stand in the order of its vectors."""
+    """A record to be written: its spans stand in the order of its vectors.
+
+    Nobody changes one. It is not frozen, since that would make each of a million records four times as dear to make.
+    """
 
     id: str
     text: str
@@ -60,7 +63,7 @@ class Form:
 
     def fits(self, space: Space, chunker: str) -> bool:
         """Return whether a lane of that space and chunker can take them."""
-        return self.vectors.space == space and self.chunker in {"", chunker}
+        return self.vectors.space.id == space.id and self.chunker in {"", chunker}
 
 
 class Line(NamedTuple):
@@ -158,39 +161,26 @@ def _spans(spans: Sequence[tuple[int, int]]) -> str:
 
 
 def encoded(fields: Sequence[Fields]) -> list[str]:
-    """Return the fields of records as JSON objects, all of them in one call of the encoder."""
-    if not fields:
-        return []
-    parts = _LINES.encode([one if type(one) is dict else dict(one) for one in fields])[2:-2].split("},\n{")
-    if len(parts) != len(fields):  # a field holds an object: none that we took in does, but a caller may know better
-        return [JSON.encode(dict(one)) for one in fields]
-    return ["{" + part.replace(",\n", ",") + "}" for part in parts]
+    """Return the fields of records as JSON objects."""
+    return [_encode(one if type(one) is dict else dict(one)) for one in fields]
 
 
 def groups_of(new: Lines, *, number: int, lane: int, first_row: int, sequence: int) -> Iterator[tuple[int | str, ...]]:
     """Go through the rows of ``groups`` that hold some lines: numbers and rows ascend with them."""
     sizes = [len(text) for text in new.texts]
+    one_each = all(count == 1 for count in set(new.counts))
     start = size = 0
     for end, (line, length) in enumerate(zip(new.lines, sizes, strict=True), 1):
         size += len(line) + length
         if size >= GROUP_CHARS or end == len(sizes):
-            part = new.counts[start:end]
-            rows, count = sum(part), end - start
-            told = "" if rows == count and max(part) == 1 else " ".join(map(str, part))
+            count, part = end - start, new.counts[start:end]
+            rows = count if one_each else sum(part)
+            told = "" if one_each or set(part) == {1} else " ".join(map(str, part))
             lengths, texts = " ".join(map(str, sizes[start:end])), "".join(new.texts[start:end])
-            values = (
-                number,
-                lane,
-                first_row,
-                rows,
-                count,
-                told,
-                sequence,
-                lengths,
-                texts,
-                "\n".join(new.lines[start:end]),
-            )
-            yield (*values, text_crc("\x1f".join(map(str, values))))
+            lines = "\n".join(new.lines[start:end])
+            numbers = f"{number}\x1f{lane}\x1f{first_row}\x1f{rows}\x1f{count}\x1f{told}\x1f{sequence}\x1f{lengths}"
+            crc = text_crc(f"{numbers}\x1f{texts}\x1f{lines}")
+            yield number, lane, first_row, rows, count, told, sequence, lengths, texts, lines, crc
             number, first_row = number + count, first_row + rows
             start, size = end, 0
 

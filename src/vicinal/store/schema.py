@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -25,7 +23,14 @@ VACUUM_SHARE = 4
 """The file is written anew when one page in so many is free. (Giving pages back one by one takes SQLite a search of all
 free ones for each: 17 s for 40 MB.)"""
 
-TABLES = """
+PENDING = """
+CREATE TABLE pending (                -- rows of small commits, until their vector file, which has them too, is synced
+    place INTEGER PRIMARY KEY,        -- of the first of them: the number of the segment * 262144 + its row in the file
+    rows BLOB NOT NULL,               -- float32, little-endian
+    crc INTEGER NOT NULL
+);
+"""
+TABLES = f"""
 CREATE TABLE manifest (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     database BLOB NOT NULL,           -- 16 random bytes, also in every vector file
@@ -72,6 +77,7 @@ CREATE TABLE segments (               -- vectors/<space>/<number>.vec
     crc INTEGER NOT NULL
 );
 CREATE INDEX segments_of_lane ON segments(lane, first_row);
+{PENDING.strip()}
 CREATE TABLE blocks (                 -- full blocks
     segment INTEGER NOT NULL,
     block INTEGER NOT NULL,
@@ -249,8 +255,7 @@ def vacuum(connection: sqlite3.Connection) -> None:
         connection.execute("VACUUM")
 
 
-@contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
+class sqlite_errors:  # noqa: N801 - it is used like a function, see disk_errors
     """Turn SQLite's errors into those with a name and the file.
 
     Raises
@@ -258,10 +263,19 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     CorruptStoreError, NoSpaceLeftError, ReadOnlyError, LockedError, StoreError
         By SQLite's result code.
     """
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise sqlite_error(error, path) from error
+
+    __slots__ = ("_path",)
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Give an error its name."""
+        if isinstance(error, sqlite3.Error):
+            raise sqlite_error(error, self._path) from error
 
 
 def sqlite_error(error: sqlite3.Error, path: Path) -> VicinalError:

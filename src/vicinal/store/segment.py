@@ -6,7 +6,7 @@ import errno
 import mmap
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +18,16 @@ from vicinal.errors import corrupt
 from vicinal.store.format import BLOCK_ROWS, HEADER_BYTES, VecHeader
 from vicinal.types import Floats
 
+Pending = Sequence[tuple[int, bytes]]
+"""Rows of a file that stand in SQLite as well: the row of the file where they begin, and their bytes."""
+
 AHEAD_BYTES = 1 << 23
 """Space that is taken ahead of the rows at most, so that a sync need not write the file's length and extents each time."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Segment:
-    """A vector file as the truth describes it: ``row_count`` of its rows are committed.
+    """A vector file as the truth describes it: ``row_count`` of its rows are committed. Nobody changes one.
 
     ``tail_crc`` is the CRC-32 of the rows of its last block, if that is not full, else 0.
     """
@@ -68,17 +71,29 @@ class Segment:
             for folder in (self.path.parent, self.path.parent.parent, self.path.parent.parent.parent):
                 sync_folder(folder)
 
-    def append(self, rows: Floats) -> None:
+    def append(self, rows: Floats, pending: Pending = ()) -> int:
         """Write rows behind the committed ones and sync them; they exist once the truth says so.
 
         What lies behind the committed rows, a crash's garbage or space that was taken ahead, is written over.
+
+        Parameters
+        ----------
+        rows : float32 array of shape (N, D)
+            N may be 0.
+        pending : sequence of (row of the file, bytes)
+            Committed rows that were never synced, and are written once more: a power cut may have taken them.
+
+        Returns
+        -------
+        int
+            The length of the file in bytes, which is certain from now on.
 
         Raises
         ------
         StoreError
             The disk refused, or the file is shorter than what was committed.
         """
-        content = np.ascontiguousarray(rows, dtype="<f4").data.cast("B")
+        content = bytes_of(rows)
         with disk_errors(self.path):
             handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
             try:
@@ -87,27 +102,41 @@ class Segment:
                 end = self.committed_bytes + len(content)
                 if end > size_bytes:
                     _take_space(handle, size_bytes, end + min(end, AHEAD_BYTES))
-                written = 0
-                while written < len(content):
-                    written += os.pwrite(handle, content[written:], self.committed_bytes + written)
+                for row, its in pending:
+                    _write(handle, its, HEADER_BYTES + row * self.row_bytes)
+                _write(handle, content, self.committed_bytes)
                 os.fdatasync(handle)
+                return os.fstat(handle).st_size
             finally:
                 os.close(handle)
 
-    def map(self) -> Floats:
-        """Return the committed rows as a read-only array (row_count, D) over the file, the header checked.
+    def lay(self, content: memoryview) -> None:
+        """Write bytes of rows behind the committed ones without a sync, where the file has room for them.
+
+        Whoever maps the file sees them; a power cut may take them, so that the truth must have them as well.
 
         Raises
         ------
-        CorruptStoreError
-            The file is missing, too short, or another one.
+        StoreError
+            The disk refused.
         """
-        return self.map_whole()[: self.row_count]
+        with disk_errors(self.path):
+            handle = os.open(self.path, os.O_WRONLY | os.O_CLOEXEC)
+            try:
+                _write(handle, content, self.committed_bytes)
+            finally:
+                os.close(handle)
 
-    def map_whole(self) -> Floats:
+    def map(self, pending: Pending = ()) -> Floats:
         """Return the committed rows and whatever lies behind them: float32 (rows that the file has room for, D).
 
-        Rows that are committed later into the same room appear in it by themselves.
+        Rows that are committed later into the same room appear in it by themselves. Where a power cut has taken some of
+        the ``pending`` rows, those are laid over the file in memory, and what is returned has the committed rows alone.
+
+        Parameters
+        ----------
+        pending : sequence of (row of the file, bytes)
+            Committed rows of which the file may not be sure.
 
         Raises
         ------
@@ -120,19 +149,32 @@ class Segment:
                 size_bytes = os.fstat(file.fileno()).st_size
                 self._check_length(size_bytes)
                 mapped = mmap.mmap(file.fileno(), size_bytes, access=mmap.ACCESS_READ)
+                lost = [(row, its) for row, its in pending if self._bytes_at(mapped, row, len(its)) != its]
+                if lost:
+                    mapped = self._laid_over(
+                        mmap.mmap(file.fileno(), self.committed_bytes, access=mmap.ACCESS_COPY), lost
+                    )
         except FileNotFoundError:
             raise corrupt(self.path, "it is missing") from None
         except OSError as error:
             if error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}:
                 raise disk_error(error, self.path) from error
             raise corrupt(self.path, f"it cannot be read ({error.strerror})") from error
-        count = (size_bytes - HEADER_BYTES) // self.row_bytes
+        count = (len(mapped) - HEADER_BYTES) // self.row_bytes
         rows = np.frombuffer(mapped, dtype="<f4", offset=HEADER_BYTES, count=count * self.header.dim)
+        rows.setflags(write=False)
         return rows.reshape(count, self.header.dim)
 
-    def map_again(self, before: Floats | None) -> Floats:
-        """Return the same as ``map_whole``: what was mapped before, unless the rows have outgrown its room."""
-        return before if before is not None and len(before) >= self.row_count else self.map_whole()
+    def _bytes_at(self, mapped: mmap.mmap, row: int, size_bytes: int) -> bytes:
+        start = HEADER_BYTES + row * self.row_bytes
+        return mapped[start : start + size_bytes]
+
+    def _laid_over(self, mapped: mmap.mmap, lost: Pending) -> mmap.mmap:
+        """Return a private mapping with rows in place of what the file has there."""
+        for row, its in lost:
+            start = HEADER_BYTES + row * self.row_bytes
+            mapped[start : start + len(its)] = its
+        return mapped
 
     def _check_length(self, size_bytes: int) -> None:
         """Refuse a file that has lost committed rows."""
@@ -159,6 +201,18 @@ class Segment:
                 raise corrupt(
                     self.path, f"block {number} (rows {start} to {start + count}) does not match its checksum"
                 )
+
+
+def bytes_of(rows: Floats) -> memoryview:
+    """Return rows as they stand in a vector file."""
+    return np.ascontiguousarray(rows, dtype="<f4").reshape(-1).view(np.uint8).data
+
+
+def _write(handle: int, content: bytes | memoryview, at: int) -> None:
+    """Write bytes at a place of a file, however often the system must be asked."""
+    done = os.pwrite(handle, content, at)
+    while done < len(content):
+        done += os.pwrite(handle, content[done:], at + done)
 
 
 def _take_space(handle: int, size_bytes: int, wanted_bytes: int) -> None:

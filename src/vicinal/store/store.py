@@ -33,9 +33,9 @@ from vicinal.store.check import check_everything
 from vicinal.store.compaction import SPARSE, Compacted, compact
 from vicinal.store.format import (
     FOLLOWS,
-    FORMAT_VERSION,
     HEAD_NAME,
     LOCK_NAME,
+    READ_AS_THEY_ARE,
     SEAL_NAME,
     SESSION_NAME,
     SQLITE_NAME,
@@ -43,6 +43,7 @@ from vicinal.store.format import (
 )
 from vicinal.store.lock import FileLock
 from vicinal.store.older import upgrade, upgraded_copy
+from vicinal.store.rows import settle
 from vicinal.store.seal import Head, SealFile, check_sealed_truth, is_as_sealed
 from vicinal.store.segment import Segment
 from vicinal.store.snapshot import LaneView, Snapshot
@@ -202,7 +203,7 @@ class Store:
             for name in snapshot.collection_names():
                 for segment in snapshot.segments(snapshot.lane(name)):
                     if not is_as_sealed(segment, self.folder, seal):
-                        segment.check_blocks(segment.map(), snapshot.blocks(segment))
+                        segment.check_blocks(snapshot.rows_in(segment), snapshot.blocks(segment))
 
     def _someone_is_writing(self) -> bool:
         """Return whether a session is alive, in this process or another.
@@ -303,7 +304,7 @@ class Store:
             if stand is not None and stand.copy is not None:
                 return schema.connect(stand.copy, write=False)
         connection = self._connect_file()
-        if schema.version_of(connection) == FORMAT_VERSION:
+        if schema.version_of(connection) in READ_AS_THEY_ARE:
             return connection
         with self._guard, schema.sqlite_errors(self.path):
             sequence = _sequence_of(connection)
@@ -335,7 +336,7 @@ class Store:
                 return
             if stand.original is not None:
                 over = (
-                    schema.version_of(stand.original) == FORMAT_VERSION
+                    schema.version_of(stand.original) in READ_AS_THEY_ARE
                     or _sequence_of(stand.original) != stand.sequence
                 )
             else:
@@ -599,6 +600,7 @@ def _seal_if_last(inside: _Inside, session: FileLock) -> None:
             return
         connection.execute(f"PRAGMA busy_timeout={READERS_WAIT_MS}")
         connection.execute("DELETE FROM dropped")
+        settle(connection, inside.folder)
         busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         snapshot = Snapshot(connection, inside.folder)
         segments = snapshot.all_segments()

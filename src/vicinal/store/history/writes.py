@@ -41,17 +41,20 @@ class HistoryWriter(RowWriter):
         self._put_settings([(name, value)])
 
     def _put_settings(self, settings: Iterable[tuple[str, str]]) -> None:
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO settings VALUES (?, ?, ?)",
-            [(name, value, row_crc(name, value)) for name, value in settings],
-        )
+        rows = [(name, value, row_crc(name, value)) for name, value in settings]
+        self._connection.executemany("INSERT OR REPLACE INTO settings VALUES (?, ?, ?)", rows)
+        for name, _, _ in rows:
+            self._known.settings.pop(name, None)
 
     def remove_setting(self, name: str) -> None:
         """Forget a setting; none of that name is no error."""
         self._remove_settings([name])
 
     def _remove_settings(self, names: Iterable[str]) -> None:
-        self._connection.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name in names])
+        gone = list(names)
+        self._connection.executemany("DELETE FROM settings WHERE name = ?", [(name,) for name in gone])
+        for name in gone:
+            self._known.settings.pop(name, None)
 
     def _tally(self, lane: Lane) -> Tally:
         """Return where to count what changes in a lane."""
