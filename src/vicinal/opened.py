@@ -205,7 +205,7 @@ class Opened:
         if self._alias is None:
             return self
         self._follow()
-        named = copy.copy(self)
+        named = self._alike()
         named._alias = None  # noqa: SLF001 - of this class
         return named
 
