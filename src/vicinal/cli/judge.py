@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import termios
 import tty
@@ -38,6 +39,8 @@ SKIP, UNDO, QUIT = "s", "u", "q"
 CHUNKS_MOST = 64
 """A document may fill the first places with its chunks: at most so many times the depth are looked at."""
 KEY_BYTES = 64
+SEQUENCE = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|O.|[^\[O])?")
+"""A key of several bytes (ECMA-48, 5.4; O and a letter from a keypad)."""
 
 
 def judge(
@@ -229,6 +232,4 @@ def _pressed(content: bytes) -> list[str]:
     """Return the keys of what the terminal gave; an arrow or another key of several bytes is none."""
     if not content or content == b"\x04":
         return [QUIT]
-    if content.startswith(b"\x1b"):
-        return []
-    return [one.lower() for one in content.decode(errors="ignore")]
+    return [one.lower() for one in SEQUENCE.sub(b"", content).decode(errors="ignore")]

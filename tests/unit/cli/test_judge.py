@@ -182,7 +182,17 @@ def test_a_wrong_call_is_refused(run, place):
 
 @pytest.mark.parametrize(
     ("content", "keys"),
-    [(b"1", ["1"]), (b"12", ["1", "2"]), (b"\x1b[A", []), (b"", ["q"]), (b"\x04", ["q"]), (b"S", ["s"]), (b"\xff", [])],
+    [
+        (b"1", ["1"]),
+        (b"12", ["1", "2"]),
+        (b"\x1b[A", []),
+        (b"\x1b[Asu", ["s", "u"]),
+        (b"1\x1b[1;5C\x1bOP2\x1b", ["1", "2"]),
+        (b"", ["q"]),
+        (b"\x04", ["q"]),
+        (b"S", ["s"]),
+        (b"\xff", []),
+    ],
 )
 def test_what_a_terminal_gives(content, keys):
     """Keys that were pressed together are several; an arrow is none; the end of the input is q."""
