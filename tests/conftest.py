@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,8 +26,13 @@ settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Leave only the order to chance: pytest-randomly would seed each test anew with its own seed."""
+    """Leave only the order to chance: pytest-randomly would seed each test anew with its own seed.
+
+    A shell starts what it runs in the background with interrupts ignored, and children inherit that: tests that send
+    one would wait for ever.
+    """
     config.option.randomly_reset_seed = False
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
