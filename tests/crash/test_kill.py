@@ -22,7 +22,7 @@ from vicinal.store.seal import Head
 from vicinal.testing import ToyEncoder
 from vicinal.types import SyncProgress
 
-RUNS = 200
+RUNS = int(os.environ.get("LONG_KILLS", "100"))
 FILES = 16
 ACK = struct.Struct("<qqq")
 """(records committed, bytes of SQLite's log, number of the commit in the head) at that moment"""
