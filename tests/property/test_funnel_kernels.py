@@ -47,7 +47,7 @@ def cells_of(
     random: np.random.Generator, rows: np.ndarray, coded: np.ndarray, metric: str, center: np.ndarray, first: int
 ) -> funnel.Run:
     """Return a run of rows in random cells, padded to whole blocks."""
-    many = int(random.integers(1, 9))
+    many = int(random.choice([1, 3, 8, 50]))
     centers = np.nan_to_num(coded[random.integers(0, len(rows), many)])
     cell_of = random.integers(0, many, len(rows)).astype(np.int32)
     sizes = np.bincount(cell_of, minlength=many)
@@ -140,22 +140,32 @@ def test_native_is_the_twin(
         mask = None if mask is None else kernels.bits_of_mask(mask)
         queries = queries_for(random, rows)
         k = int(random.choice([1, 3, 10, count + 5]))
-        rescored = max(k, int(random.choice([1, 12, 50])))
-        candidates = max(rescored, int(random.choice([1, 20, 100, count + 1])))
+        rescored = max(k, int(random.choice([1, 2, 12, 50])))
+        candidates = max(rescored, int(random.choice([1, 20, 100, 300, count + 1])))
         probes, wanted = int(random.choice([0, 1, 2, 5])), int(random.choice([0, 1, 40]))
+        lag, doubt = float(random.choice([0, 0.05, 0.5, 3])), float(random.choice([0, 0.1, 1, 4]))
         picked = random.permutation(first + count)[: int(random.integers(0, first + count + 1))].astype(np.int64)
         parts = (dim, metric, center, turn, runs, int8, floats, bits)
         twin = funnel.Funnel(*parts)
         want = twin.search(
-            queries, k=k, candidates=candidates, rescored=rescored, probes=probes, mask=mask, wanted=wanted
+            queries,
+            k=k,
+            candidates=candidates,
+            doubt=doubt,
+            rescored=rescored,
+            probes=probes,
+            lag=lag,
+            mask=mask,
+            wanted=wanted,
         )
+        widths = (candidates, doubt, rescored, probes, lag)
         want_rows = twin.search_rows(queries, picked, k=k, rescored=rescored)
     native = kernels.native.module
     for level in native.funnel_levels():
         fast = engine.native_funnel(native, *parts, level=level)
         for threads in (1, 3):
             got = engine._places(len(queries), k)
-            fast.search(queries, candidates, rescored, probes, mask, wanted, threads, False, *got)  # noqa: FBT003
+            fast.search(queries, *widths, mask, wanted, threads, False, *got)  # noqa: FBT003 - a native signature
             for mine, theirs in zip(got, want, strict=True):
                 assert np.array_equal(mine, theirs), (level, threads)
         got = engine._places(len(queries), k)

@@ -29,6 +29,8 @@ CANDIDATES = (
 REACHES = (10, 100, 1000)
 """Places of which it is known in how many cells they lie: a filter asks for the k nearest of its own rows, which lie as
 far away as the k / share nearest of all."""
+DOUBTS = (0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6, 1.8, 2.1, 2.5, 3.0)
+"""Errors of an estimate by which a candidate may lie below the k-th of those compared; one error is about 0.6."""
 RESCORED = (1.0, 1.6, 2.4, 3.2, 4.8, 6.4, 9.6)
 """Rows that reach the floats, in multiples of k."""
 SHARES = (0.75,)
@@ -42,6 +44,7 @@ DEAD = 0.3
 SHORT = 0.05
 """Recall below what is asked for, from which every vector is compared instead."""
 TAIL = 0.25
+MOST_MARGIN = 1e6
 MOST = 1 << 40
 """Beyond which no count of a calibration is believed."""
 
@@ -50,7 +53,9 @@ MOST = 1 << 40
 class Setting:
     """The widths of one search: cells (0: all), rows to int8, rows to floats; and what recall was measured with them.
 
-    ``low`` is the lower bound of the recall (one-sided, 90 %); ``cost`` is what ``Costs.search`` gives, in microseconds.
+    Cells are those of a query on average (``Calibration.lag``). With a ``doubt`` above 0, ``candidates`` are the most that
+    go to int8 and ``compared`` those that did on average. ``low`` is the lower bound of the recall (one-sided, 90 %);
+    ``cost`` is what ``Costs.search`` gives, in microseconds.
     """
 
     probes: int
@@ -59,6 +64,13 @@ class Setting:
     recall: float
     low: float
     cost: float = 0.0
+    doubt: float = 0.0
+    compared: int = 0
+
+    @property
+    def usual(self) -> int:
+        """How many candidates go to int8, as far as is known."""
+        return self.compared or self.candidates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +91,9 @@ class Calibration:
     ``gaps`` holds how far the score of the 4 k-th neighbour is below that of the k-th, at least, for nine of ten queries.
     ``fronts`` holds, for each number of places that was measured, the settings that no cheaper one beats, by rising
     cost. ``reaches`` holds, for numbers of places, how many cells hold each share of so many neighbours that is in
-    ``TARGETS``; empty where there are no cells, and in files of earlier versions. ``queries`` is how many were asked: 0
-    says that nothing was measured and the settings are assumed.
+    ``TARGETS``. ``lags`` holds pairs: with the lag of the second, a query looks into as many cells as the first, on
+    average. Both are empty where there are no cells, and in files of earlier versions. ``queries`` is how many were asked:
+    0 says that nothing was measured and the settings are assumed.
     """
 
     rows: int
@@ -89,6 +102,7 @@ class Calibration:
     fronts: Mapping[int, tuple[Setting, ...]]
     gaps: Mapping[int, float] = field(default_factory=dict)
     reaches: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    lags: tuple[tuple[int, float], ...] = ()
 
     @classmethod
     def assumed(cls, rows: int, cells: int) -> Calibration:
@@ -111,6 +125,13 @@ class Calibration:
     def falls_short(self, recall: float, k: int) -> bool:
         """Return whether no setting comes near a recall: coarse scores cannot tell these rows apart."""
         return bool(self.queries) and self.setting(recall, k).recall < recall - SHORT
+
+    def lag(self, probes: int) -> float:
+        """Return how far behind the nearest cells those lie that make so many on average; 0 where it is not known."""
+        if not probes or not self.lags:
+            return 0.0
+        cells, lags = zip(*self.lags, strict=True)
+        return float(np.interp(math.log(probes), np.log(cells), lags))
 
     def filtered_probes(self, recall: float, k: int, share: float) -> int:
         """Return the cells to be probed for k neighbours within a filter that lets this share of the rows through; 0: all.
@@ -151,6 +172,7 @@ class Calibration:
             "fronts": fronts,
             "gaps": {str(k): gap for k, gap in self.gaps.items()},
             "reaches": {str(k): list(cells) for k, cells in self.reaches.items()},
+            "lags": [list(pair) for pair in self.lags],
         }
 
     @classmethod
@@ -169,6 +191,7 @@ class Calibration:
                 fronts=fronts,
                 gaps={int(k): float(gap) for k, gap in said["gaps"].items()},  # type: ignore[index]
                 reaches=_checked_reaches(said.get("reaches", {}), cells),  # type: ignore[attr-defined]
+                lags=_checked_lags(said.get("lags", []), cells),  # type: ignore[attr-defined]
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
             return None
@@ -266,8 +289,12 @@ def _checked(said: Mapping[str, Any], cells: int) -> Setting:
         recall=float(said["recall"]),
         low=float(said["low"]),
         cost=float(said["cost"]),
+        doubt=float(said.get("doubt", 0.0)),
+        compared=_count(said.get("compared", 0)),
     )
     if one.probes > cells or one.candidates < 1 or one.rescored < 1 or not 0 <= one.recall <= 1:
+        raise ValueError
+    if not 0 <= one.doubt <= MOST_MARGIN:
         raise ValueError
     return one
 
@@ -282,6 +309,15 @@ def _checked_reaches(said: Mapping[str, Any], cells: int) -> dict[int, tuple[int
     return found
 
 
+def _checked_lags(said: Sequence[Any], cells: int) -> tuple[tuple[int, float], ...]:
+    """Return the lags of numbers of cells from plain data, for an index with so many cells."""
+    found = tuple((_count(count), float(lag)) for count, lag in said)
+    rising = all(a < b and before <= after for (a, before), (b, after) in itertools.pairwise(found))
+    if not rising or any(not 0 < count <= cells or not 0 < lag <= MOST_MARGIN for count, lag in found):
+        raise ValueError
+    return found
+
+
 def _grown(one: Setting, times: float, cells: int) -> Setting:
     """Return a setting for more places than were measured."""
     probes = 0 if one.probes == 0 else min(cells, math.ceil(one.probes * math.sqrt(times)))
@@ -291,6 +327,8 @@ def _grown(one: Setting, times: float, cells: int) -> Setting:
         rescored=math.ceil(one.rescored * times),
         recall=one.recall,
         low=one.low,
+        doubt=one.doubt,
+        compared=math.ceil(one.compared * times),
     )
 
 
@@ -307,4 +345,6 @@ def _between(low: Setting, high: Setting, share: float, cells: int) -> Setting:
         rescored=mixed(low.rescored, high.rescored),
         recall=min(low.recall, high.recall),
         low=min(low.low, high.low),
+        doubt=max(low.doubt, high.doubt) if low.doubt and high.doubt else 0.0,
+        compared=mixed(low.usual, high.usual),
     )

@@ -85,7 +85,8 @@ class Coder:
         terms = -np.einsum("md,md->m", centers, centers, dtype=np.float64)
         if self.metric != "l2":
             terms = terms / 2 - centers.astype(np.float64) @ kernels.turned(self.center[None], self.turn)[0]
-        found: Floats = terms.astype(np.float32)
+        with np.errstate(over="ignore"):
+            found: Floats = terms.astype(np.float32)
         return found
 
     def funnel(self, runs: Sequence[kernels.Run], int8: Sequence[Int8Part], parts: Sequence[Part]) -> kernels.Funnel:

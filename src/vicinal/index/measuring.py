@@ -19,7 +19,9 @@ from vicinal import kernels
 from vicinal.index.calibration import (
     CANDIDATES,
     CROWDED_KS,
+    DOUBTS,
     KS,
+    MOST_MARGIN,
     REACHES,
     RESCORED,
     SHARES,
@@ -41,6 +43,14 @@ BETWEEN = 0.35
 """How far a query that was made lies from one stored vector to another."""
 SLACK = 0.0005
 """Recall that a narrower last stage may cost."""
+SURE = 0.995
+"""Recall of many candidates below which codes tell too little for a doubt."""
+WIDEST = 4096
+"""Those candidates, for ten places; more places want as many more as the root of their number."""
+SPREAD = 3
+"""Times the usual candidates that the hardest queries may have."""
+PACES = 64
+"""Numbers of cells whose lags a calibration keeps."""
 GAIN = 0.0003
 """Recall that more candidates must gain to be tried further."""
 PRODUCTS = 2_000_000_000
@@ -146,19 +156,27 @@ def calibrated(  # noqa: PLR0913 - an index, and how to ask it
     living = rows if alive is None else min(rows, kernels.count_bits(alive))
     steps = _Steps(progress)
     asked = questions_of(parts, metric, alive, count=queries, k=max(KS), seed=seed, dim=funnel.dim, tick=steps.tick)
-    ranks = None if run is None else _cell_ranks(run, asked, coder)
+    pace = None if run is None else Pace.of(run, asked.vectors, coder)
     cells = 0 if run is None or run.centers is None else len(run.centers)
     fronts = {}
     for k in KS:
         few = asked.first(math.ceil(len(asked.sources) * math.sqrt(min(KS) / k)))  # more places tell more a query
-        trial = _Trial(funnel, few, ranks, rows, cells, alive, k, threads, steps.tick)
+        trial = _Trial(funnel, few, pace, rows, cells, alive, k, threads, steps.tick)
         fronts[k] = trial.front()
-    reaches = {} if run is None else _reaches(funnel, run, coder, asked.first(REACHING), alive, threads, steps.tick)
+    reaches = {} if pace is None else _reaches(funnel, pace, asked.first(REACHING), alive, threads, steps.tick)
     lengths = lengths_for(asked.vectors, metric)
     gaps = {k: np.sort(gaps_of(asked.scores, k, lengths)) for k in CROWDED_KS}
     usual = {k: float(gap[len(gap) // 10]) for k, gap in gaps.items() if len(gap) and np.isfinite(gap[len(gap) // 10])}
     steps.finish()
-    return Calibration(rows=living, cells=cells, queries=len(asked.sources), fronts=fronts, gaps=usual, reaches=reaches)
+    return Calibration(
+        rows=living,
+        cells=cells,
+        queries=len(asked.sources),
+        fronts=fronts,
+        gaps=usual,
+        reaches=reaches,
+        lags=() if pace is None else pace.table,
+    )
 
 
 @dataclass(slots=True)
@@ -181,16 +199,10 @@ class _Steps:
 
 
 def _reaches(
-    funnel: kernels.Funnel,
-    run: kernels.Run,
-    coder: Coder,
-    asked: Questions,
-    alive: Bits | None,
-    threads: int,
-    tick: Tick,
+    funnel: kernels.Funnel, pace: Pace, asked: Questions, alive: Bits | None, threads: int, tick: Tick
 ) -> dict[int, tuple[int, ...]]:
     """Return how many cells hold each share of ``TARGETS`` of the nearest, for the numbers of places in ``REACHES``."""
-    most = min(max(REACHES), run.count)
+    most = min(max(REACHES), pace.run.count)
     found = []
     for start in range(0, len(asked.vectors), BATCH):
         vectors, sources = asked.vectors[start : start + BATCH], asked.sources[start : start + BATCH]
@@ -200,7 +212,7 @@ def _reaches(
         found.append(without(rows, scores, sources, most)[0])
         tick()
     near = replace(asked, rows=np.concatenate(found)) if found else asked
-    ranks, there = _cell_ranks(run, near, coder), near.rows >= 0
+    ranks, there = pace.ranks(near), near.rows >= 0
     reaches = {}
     for k in (one for one in REACHES if one <= most):
         ordered = np.sort(ranks[:, :k][there[:, :k]])
@@ -209,22 +221,86 @@ def _reaches(
     return reaches
 
 
-def _cell_ranks(run: kernels.Run, asked: Questions, coder: Coder) -> NDArray[np.int64]:
-    """Return how many cells come before that of each true neighbour (Q, K); 0 for rows that are in no cell."""
+@dataclass(slots=True)
+class Pace:
+    """How far each cell lags behind the nearest of a query, and how many cells that makes on average.
+
+    ``lags`` (Q, M) are those of the queries that were asked, ``ordered`` all of them, ascending; ``table`` holds some
+    numbers of cells with their lags, as a calibration keeps them.
+    """
+
+    run: kernels.Run
+    coder: Coder
+    lags: NDArray[np.float64]
+    ordered: NDArray[np.float64]
+    table: tuple[tuple[int, float], ...]
+
+    @classmethod
+    def of(cls, run: kernels.Run, queries: Floats, coder: Coder) -> Pace:
+        """Return the pace of some queries."""
+        lags = cell_lags(run, queries, coder)
+        ordered = np.sort(lags, axis=None)
+        cells = lags.shape[1]
+        counts = sorted({min(cells, math.ceil(one)) for one in np.geomspace(1, max(1, cells), PACES)})
+        held = [(count, float(ordered[count * len(lags) - 1])) for count in counts] if len(lags) else []
+        table = tuple((count, lag) for count, lag in held if 0 < lag <= MOST_MARGIN)
+        return cls(run, coder, lags, ordered, table)
+
+    def lag(self, probes: int) -> float:
+        """Return the lag of so many cells on average; 0 for all."""
+        if not probes or not self.table:
+            return 0.0
+        return max(self.table[0][1], float(self.ordered[min(probes * len(self.lags), len(self.ordered)) - 1]))
+
+    def rows(self, probes: int, queries: int) -> float:
+        """Return how many rows of cells the first queries look at, on average."""
+        sizes = np.bincount(self._cell_numbers()[self._living()], minlength=self.lags.shape[1])
+        if not probes or not queries:
+            return float(sizes.sum())
+        return float(((self.lags[:queries] <= self.lag(probes)) @ sizes).mean())
+
+    def ranks(self, asked: Questions) -> NDArray[np.int64]:
+        """Return how many cells lag less than that of each true neighbour (Q, K), on average; 0 for rows in no cell."""
+        assert self.run.rows is not None  # noqa: S101 - our own invariant
+        rows, known = self.run.rows[: self.run.count], self._living()
+        cell_of = np.full(max(int(rows.max(initial=-1)), int(asked.rows.max(initial=-1))) + 1, -1, dtype=np.int32)
+        cell_of[rows[known]] = self._cell_numbers()[known]
+        cells = cell_of[asked.rows]
+        lags = np.take_along_axis(self.lags[: len(asked.rows)], np.maximum(cells, 0).astype(np.int64), axis=1)
+        found = np.searchsorted(self.ordered, lags, side="left") // max(1, len(self.lags))
+        return np.where(cells >= 0, found, 0)
+
+    def _living(self) -> NDArray[np.bool_]:
+        """Return which positions have a row."""
+        assert self.run.rows is not None  # noqa: S101 - our own invariant
+        return np.asarray(self.run.rows[: self.run.count] >= 0)
+
+    def _cell_numbers(self) -> NDArray[np.int32]:
+        """Return the cell of each position."""
+        assert self.run.cell_offsets is not None  # noqa: S101 - our own invariant
+        return np.repeat(np.arange(self.lags.shape[1], dtype=np.int32), np.diff(self.run.cell_offsets))
+
+
+def cell_lags(run: kernels.Run, queries: Floats, coder: Coder) -> NDArray[np.float64]:
+    """Return how far each cell lags behind those that lead, of each query (Q, M), as the funnel measures it."""
     assert run.centers is not None  # noqa: S101 - our own invariant
-    assert run.cell_offsets is not None  # noqa: S101 - the same
-    assert run.rows is not None  # noqa: S101 - the same
-    rows = run.rows[: run.count]
-    cell_of = np.full(max(int(rows.max(initial=-1)), int(asked.rows.max(initial=-1))) + 1, -1, dtype=np.int32)
-    known = rows >= 0
-    numbers = np.repeat(np.arange(len(run.centers), dtype=np.int32), np.diff(run.cell_offsets))
-    cell_of[rows[known]] = numbers[known]
-    order = np.argsort(-cell_nearness(run.centers, asked.vectors, coder), axis=1, kind="stable")
-    ranks = np.empty_like(order)
-    np.put_along_axis(ranks, order, np.arange(len(run.centers))[None], axis=1)
-    cells = cell_of[asked.rows]
-    found = np.take_along_axis(ranks, np.maximum(cells, 0).astype(np.int64), axis=1)
-    return np.where(cells >= 0, found, 0)
+    l2, near = coder.metric == "l2", cell_nearness(run.centers, queries, coder).astype(np.float64)
+    asked = (queries - coder.center if l2 else as_coded(queries, coder.metric)).astype(np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not l2:
+            near += (asked @ coder.center.astype(np.float64))[:, None]
+        squared = np.einsum("qd,qd->q", asked, asked)
+        ordered = -np.sort(-near, axis=1)
+        lead = ordered[:, : kernels.leading_cells(len(run.centers))].mean(axis=1)
+        if coder.probing_terms(run.centers) is None:
+            unit = np.sqrt(squared)
+        elif l2:
+            unit = squared - lead
+        else:
+            unit = squared + float(coder.center.astype(np.float64) @ coder.center) - 2 * lead
+        lags = (lead[:, None] - near) / np.maximum(unit, np.finfo(np.float64).tiny)[:, None]
+    lags[near >= ordered[:, min(kernels.FOREMOST, near.shape[1]) - 1, None]] = 0  # looked into in any case
+    return np.where(np.isnan(lags), np.inf, lags)
 
 
 def cell_nearness(centers: Floats, queries: Floats, coder: Coder) -> Floats:
@@ -243,13 +319,18 @@ class _Trial:
 
     funnel: kernels.Funnel
     asked: Questions
-    ranks: NDArray[np.int64] | None
+    pace: Pace | None
     rows: int
     cells: int
     alive: Bits | None
     k: int
     threads: int
     tick: Tick
+    ranks: NDArray[np.int64] = default(init=False)
+
+    def __post_init__(self) -> None:
+        if self.pace is not None:
+            self.ranks = self.pace.ranks(self.asked)
 
     def front(self) -> tuple[Setting, ...]:
         """Return the settings that no cheaper one beats.
@@ -260,43 +341,46 @@ class _Trial:
         """
         wide = self._probes_for(0.9995)
         rescored = self._narrowest(wide)
-        ladder = self._ladder(wide, rescored)
+        doubts = self._doubts(wide, rescored)
+        ladder = self._ladder(wide, rescored, kernels.sure_candidates(rescored) if doubts else max(CANDIDATES)) + doubts
         found = list(ladder)
         if self.cells:
             for target in TARGETS:
-                found += self._found_for(target, ladder, rescored)
+                found += self._found_for(target, ladder)
         return front_of(found)
 
-    def _found_for(self, target: float, ladder: Sequence[Setting], rescored: int) -> list[Setting]:
+    def _found_for(self, target: float, ladder: Sequence[Setting]) -> list[Setting]:
         """Return what was tried until the lower bound of one was the target."""
-        tried: list[Setting] = []
+        tried: dict[tuple[int, int, float], Setting] = {}
         for margin in MARGINS:
             chosen = self._cheapest((1 - target) * margin, ladder)
             if chosen is None:
                 break
-            if not tried or (tried[-1].probes, tried[-1].candidates) != chosen:
-                tried.append(self._tried(*chosen, rescored))
-            if tried[-1].low >= target:
+            probes, step = chosen
+            widths = probes, step.candidates, step.doubt
+            if widths not in tried:
+                tried[widths] = self._tried(probes, step.candidates, step.rescored, step.doubt)
+            if tried[widths].low >= target:
                 break
-        return tried
+        return list(tried.values())
 
-    def _cheapest(self, missing: float, ladder: Sequence[Setting]) -> tuple[int, int] | None:
-        """Return the cheapest probes and candidates that should miss no more than that."""
-        best: tuple[float, int, int] | None = None
+    def _cheapest(self, missing: float, ladder: Sequence[Setting]) -> tuple[int, Setting] | None:
+        """Return the cheapest probes and step of the ladder that should miss no more than that together."""
+        best: tuple[float, int, Setting] | None = None
         top = max(self._covered(ladder[0].probes), *(one.recall for one in ladder))
         for one in ladder:
             allowed = missing - max(0.0, top - one.recall)
             if allowed <= 0:
                 continue
             probes = self._probes_for(1 - allowed)
-            cost = self._cost(probes, one.candidates, one.rescored)
+            cost = self._cost(probes, one.usual, one.rescored)
             if best is None or cost < best[0]:
-                best = (cost, probes, one.candidates)
+                best = (cost, probes, one)
         return None if best is None else best[1:]
 
     def _covered(self, probes: int) -> float:
         """Return the share of true neighbours whose cells are probed."""
-        if self.ranks is None or not probes:
+        if self.pace is None or not probes:
             return 1.0
         there = self.asked.rows[:, : self.k] >= 0
         ranks = self.ranks[: len(there), : self.k][there]
@@ -304,7 +388,7 @@ class _Trial:
 
     def _probes_for(self, covered: float) -> int:
         """Return how many cells hold that share of the true neighbours; 0 where that is nearly all."""
-        if self.ranks is None:
+        if self.pace is None:
             return 0
         ranks = np.sort(self.ranks[: len(self.asked.rows), : self.k][self.asked.rows[:, : self.k] >= 0])
         if not len(ranks):
@@ -320,10 +404,23 @@ class _Trial:
         best = self._tried(probes, wide, widths[-1]).recall
         return next((one for one in widths if self._tried(probes, wide, one).recall >= best - SLACK), widths[-1])
 
-    def _ladder(self, probes: int, rescored: int) -> list[Setting]:
-        """Return settings with more and more candidates, until more gain nothing."""
+    def _doubts(self, probes: int, rescored: int) -> list[Setting]:
+        """Return settings with more and more doubt, until more gains nothing; none where many candidates are too few."""
+        wide = math.ceil(WIDEST * math.sqrt(self.k / min(KS)))
+        best = self._tried(probes, wide, rescored).recall
         found: list[Setting] = []
-        for candidates in (one for one in CANDIDATES if one >= max(rescored, 3 * self.k)):
+        for doubt in DOUBTS if best >= SURE else ():
+            one = self._tried(probes, wide, rescored, doubt)
+            most = max(SPREAD * one.compared, kernels.sure_candidates(rescored))
+            found.append(replace(one, candidates=min(wide, most)))
+            if one.recall >= best:
+                break
+        return found
+
+    def _ladder(self, probes: int, rescored: int, most: int) -> list[Setting]:
+        """Return settings with more and more candidates, all of which go to int8, until more gain nothing."""
+        found: list[Setting] = []
+        for candidates in (one for one in CANDIDATES if max(rescored, 3 * self.k) <= one <= most):
             found.append(self._tried(probes, candidates, rescored))
             gains = len(found) < 3 or found[-1].recall - found[-3].recall >= GAIN  # noqa: PLR2004 - two steps
             # Where many rows have one code, more candidates gain nothing until all of these are among them.
@@ -331,37 +428,53 @@ class _Trial:
                 break
         return found
 
-    def _tried(self, probes: int, candidates: int, rescored: int) -> Setting:
+    def _tried(self, probes: int, candidates: int, rescored: int, doubt: float = 0.0) -> Setting:
         """Return a setting with its measured recall and its cost."""
-        k, vectors, found = self.k, self.asked.vectors, []
+        k, vectors, found, work = self.k, self.asked.vectors, [], 0
         for start in range(0, len(vectors), BATCH):
-            rows, scores, _, _ = self.funnel.search(
+            rows, scores, _, compared = self.funnel.search(
                 vectors[start : start + BATCH],
                 k=k + 1,
                 candidates=candidates,
+                doubt=doubt,
                 rescored=rescored,
                 probes=probes,
+                lag=0.0 if self.pace is None else self.pace.lag(probes),
                 mask=self.alive,
                 threads=self.threads,
             )
             found.append(without(rows, scores, self.asked.sources[start : start + BATCH], k)[1])
+            work += int(compared.sum())
             self.tick()
         every = np.concatenate(found) if found else np.empty((0, k), dtype=np.float32)
         share = measured(found_shares(every, self.asked.scores[:, :k]), k)
+        usual = candidates
+        if doubt:
+            passed = work / max(1, len(vectors)) - self._positions(probes) - rescored
+            usual = int(min(candidates, max(rescored, passed)))
         return Setting(
             probes=probes,
             candidates=candidates,
             rescored=rescored,
             recall=share.recall,
             low=share.low,
-            cost=self._cost(probes, candidates, rescored),
+            cost=self._cost(probes, usual, rescored),
+            doubt=doubt,
+            compared=usual,
         )
+
+    def _positions(self, probes: int) -> float:
+        """Return how many positions a query looks at; rows that came after the cells are all looked at."""
+        if self.pace is None:
+            return float(self.rows)
+        return self.rows - self.pace.rows(0, 0) + self.pace.rows(probes, len(self.asked.vectors))
 
     def _cost(self, probes: int, candidates: int, rescored: int) -> float:
         """Return what a setting costs."""
-        positions = self.rows * (probes / self.cells if probes else 1.0)
         costs = costs_for(self.rows, self.funnel.dim, self.funnel.code_dim)
-        return costs.search(positions=positions, cells=self.cells, candidates=candidates, rescored=rescored)
+        return costs.search(
+            positions=self._positions(probes), cells=self.cells, candidates=candidates, rescored=rescored
+        )
 
 
 def _booleans(alive: Bits, count: int) -> Mask:

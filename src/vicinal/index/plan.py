@@ -30,10 +30,15 @@ FULL_SHARE = 0.97
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The way of one query and its widths; ``probes`` 0 is all cells, ``wanted`` the let-through rows that cells must give."""
+    """The way of one query and its widths; ``probes`` 0 is all cells, ``wanted`` the let-through rows that cells must give.
+
+    ``lag`` and ``doubt`` are those of ``kernels.Funnel.search``.
+    """
 
     way: Literal["scan", "gather", "none"]
     probes: int = 0
+    lag: float = 0.0
+    doubt: float = 0.0
     wanted: int = 0
     candidates: int = 1
     rescored: int = 1
@@ -82,7 +87,8 @@ def plan_for(
         probes = calibration.filtered_probes(recall, k, share)
         probes = probes if probes < cells else 0
     scanned = rows * (probes / cells if probes else 1.0)
-    scan = costs.search(positions=scanned, cells=cells, candidates=candidates, rescored=rescored)
+    usual = min(setting.usual, let_through)
+    scan = costs.search(positions=scanned, cells=cells, candidates=usual, rescored=rescored)
     filtered = share < FULL_SHARE
     if masked and costs.gather(rows=let_through, rescored=rescored) < scan:
         return Plan(way="gather", rescored=rescored, recall=setting.recall, filtered=filtered)
@@ -90,6 +96,8 @@ def plan_for(
     return Plan(
         way="scan",
         probes=probes,
+        lag=calibration.lag(probes),
+        doubt=setting.doubt,
         wanted=wanted,
         candidates=candidates,
         rescored=rescored,

@@ -30,11 +30,12 @@ from vicinal.kernels.encoding import (
 )
 from vicinal.kernels.engine import Funnel
 from vicinal.kernels.exhaustive import mean_rows, top_k
-from vicinal.kernels.funnel import Metric, Run
+from vicinal.kernels.funnel import FOREMOST, Metric, Run, leading_cells, sure_candidates
 from vicinal.kernels.native import implementation
 
 __all__ = [
     "BLOCK_ROWS",
+    "FOREMOST",
     "Funnel",
     "Metric",
     "Projection",
@@ -53,10 +54,12 @@ __all__ = [
     "encode_int8",
     "exact",
     "implementation",
+    "leading_cells",
     "mask_of_bits",
     "mean_rows",
     "native",
     "rows_of_bits",
+    "sure_candidates",
     "top_k",
     "turned",
 ]

@@ -22,6 +22,7 @@ class HeldFunnel {
         funnel_.metric = metric_of(metric);
         funnel_.fine = query_bits == 8;
         funnel_.center = keep(center);
+        funnel_.center_squared = vicinal::norms_of(center.data(), dim).squared;
         funnel_.rotation = {nullptr, dim};
         if (!signs.is_none()) {
             const auto held = nb::cast<Array<const float, 2>>(signs, false);
@@ -90,11 +91,14 @@ class HeldFunnel {
         funnel_.float_parts.push_back({first_row, keep(vectors), vectors.shape(0)});
     }
 
-    void search(Array<const float, 2> queries, std::size_t candidates, std::size_t rescored, std::size_t probes,
-                nb::object mask, std::size_t wanted, std::size_t threads, bool cold, Array<std::int64_t, 2> rows, Array<float, 2> scores,
-                Array<std::int64_t, 1> counts, Array<std::int64_t, 1> work) const {
+    void search(Array<const float, 2> queries, std::size_t candidates, float doubt, std::size_t rescored,
+                std::size_t probes, double lag, nb::object mask, std::size_t wanted, std::size_t threads, bool cold,
+                Array<std::int64_t, 2> rows, Array<float, 2> scores, Array<std::int64_t, 1> counts,
+                Array<std::int64_t, 1> work) const {
         vicinal::Knobs knobs = checked(queries, candidates, rescored, rows, scores, counts, work);
         knobs.probes = probes;
+        knobs.lag = lag;
+        knobs.doubt = doubt;
         knobs.wanted = wanted;
         knobs.threads = std::min<std::size_t>(threads, 256);
         knobs.cold = cold;
@@ -165,7 +169,7 @@ class HeldFunnel {
                     counts.shape(0) == asked && work.shape(0) == asked,
                 "the answers have not one row for each query");
         require(k >= 1 && rescored >= k && candidates >= rescored, "k, rescored and candidates must not fall");
-        return {k, candidates, rescored, 0, 0, 1, nullptr, 0, false};
+        return {k, candidates, rescored, 0, 0, 1, nullptr, 0, false, 0, 0};
     }
 
     vicinal::Funnel funnel_;
@@ -185,8 +189,8 @@ void bind_funnel(nb::module_& module) {
              "rows"_a.none(), "bias"_a.none(), "offsets"_a.none(), "centers"_a.none(), "terms"_a.none())
         .def("add_int8", &HeldFunnel::add_int8, "first_row"_a, "values"_a.noconvert(), "scales"_a.noconvert())
         .def("add_floats", &HeldFunnel::add_floats, "first_row"_a, "vectors"_a.noconvert())
-        .def("search", &HeldFunnel::search, "queries"_a.noconvert(), "candidates"_a, "rescored"_a, "probes"_a,
-             "mask"_a.none(), "wanted"_a, "threads"_a, "cold"_a, "rows"_a.noconvert(), "scores"_a.noconvert(),
+        .def("search", &HeldFunnel::search, "queries"_a.noconvert(), "candidates"_a, "doubt"_a, "rescored"_a,
+             "probes"_a, "lag"_a, "mask"_a.none(), "wanted"_a, "threads"_a, "cold"_a, "rows"_a.noconvert(), "scores"_a.noconvert(),
              "counts"_a.noconvert(), "work"_a.noconvert())
         .def("search_rows", &HeldFunnel::search_rows, "queries"_a.noconvert(), "chosen"_a.noconvert(), "rescored"_a,
              "cold"_a, "rows"_a.noconvert(), "scores"_a.noconvert(), "counts"_a.noconvert(), "work"_a.noconvert());

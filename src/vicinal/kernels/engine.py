@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from vicinal._arrays import one_of, whole_number
+from vicinal._arrays import one_of, real_number, whole_number
 from vicinal.errors import RangeError, ShapeError
 from vicinal.kernels import funnel as twin
 from vicinal.kernels import native
@@ -25,6 +25,7 @@ LARGEST_DIM = 4096
 QUERY_BITS = (4, 8)
 LARGEST_POSITIONS = (1 << 32) - 256
 """Positions are numbered with 32 bits."""
+LARGEST_MARGIN = 1e30
 LARGEST_ROW = (1 << 62) - 1
 """Of the first rows: so the row behind a stretch has a number too."""
 
@@ -113,8 +114,10 @@ class Funnel:
         *,
         k: int,
         candidates: int,
+        doubt: float = 0.0,
         rescored: int,
         probes: int = 0,
+        lag: float = 0.0,
         mask: Bits | None = None,
         wanted: int = 0,
         threads: int = 1,
@@ -130,16 +133,21 @@ class Funnel:
         candidates : int
             How many rows pass from codes to int8, by the largest estimate, of equal ones the first position.
             At least ``rescored``; less is taken as that.
+        doubt : float, 0 <= doubt
+            Above 0, candidates beyond the first ``4 * rescored + 64`` go to int8 only if they may be as near as the k-th
+            of those: if the estimate is at most this many times its error below. 0 lets all go.
         rescored : int
             How many pass from int8 to floats. At least ``k``; less is taken as that.
         probes : int, 0 <= probes
             Cells that are looked into, of each run that has cells; 0 for all.
+        lag : float, 0 <= lag
+            Above 0, and with ``probes``: the cells that lag no farther behind the nearest are looked into, however many
+            they are; the unit is in ``vicinal.kernels.funnel``.
         mask : uint64 array of shape (at least ceil(rows / 64),), optional
             The rows that may be answers; a row behind its end may not.
         wanted : int, 0 <= wanted
-            With a mask: cells are looked into beyond ``probes``, the nearest first, until this many rows that may
-            be answers were compared, or all were; as many times more as the first ``probes`` cells had too few. So a
-            filter that lies away from a query still finds its rows.
+            With a mask: cells are looked into beyond these, the nearest first, until this many rows that may be
+            answers were compared, or all were; as many times more as the first ones had too few. So a filter that lies away from a query still finds its rows.
         threads : int, 1 <= threads
             How many share the work; the answer is the same.
         cold : bool
@@ -164,15 +172,25 @@ class Funnel:
         queries = self._checked_queries(queries)
         k, candidates, rescored = _checked_counts(k, candidates, rescored)
         probes, wanted = whole_number(probes, "probes", low=0), whole_number(wanted, "wanted", low=0)
+        lag, doubt = _checked_margin(lag, "lag"), _checked_margin(doubt, "doubt")
         threads = whole_number(threads, "threads", low=1)
         mask = None if mask is None else checked_line(mask, np.uint64, "mask")
         serving = native.serving()
         if serving is None:
             return self._plain().search(
-                queries, k=k, candidates=candidates, rescored=rescored, probes=probes, mask=mask, wanted=wanted
+                queries,
+                k=k,
+                candidates=candidates,
+                doubt=doubt,
+                rescored=rescored,
+                probes=probes,
+                lag=lag,
+                mask=mask,
+                wanted=wanted,
             )
         places = _places(len(queries), k)
-        self._fast(serving).search(queries, candidates, rescored, probes, mask, wanted, threads, bool(cold), *places)
+        widths = (candidates, doubt, rescored, probes, lag)
+        self._fast(serving).search(queries, *widths, mask, wanted, threads, bool(cold), *places)
         return places
 
     def search_rows(
@@ -288,6 +306,19 @@ def _checked_counts(k: int, candidates: int, rescored: int) -> tuple[int, int, i
     k = whole_number(k, "k", low=1)
     rescored = max(k, whole_number(rescored, "rescored", low=1))
     return k, max(rescored, whole_number(candidates, "candidates", low=1)), rescored
+
+
+def _checked_margin(value: float, name: str) -> float:
+    """Return a number of 0 or more that float32 holds."""
+    number = real_number(value, name)
+    if not 0 <= number <= LARGEST_MARGIN:
+        raise RangeError(
+            f"{name} must be at least 0 and at most {LARGEST_MARGIN:g}, got {number}.",
+            expected=f"0 to {LARGEST_MARGIN:g}",
+            got=number,
+            where=name,
+        )
+    return number
 
 
 def _check_run(run: Run, dim: int, metric: Metric) -> None:

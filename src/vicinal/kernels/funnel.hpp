@@ -30,6 +30,9 @@ constexpr std::size_t CACHED_BYTES = std::size_t{12} << 20;  // fewer bytes of c
 constexpr std::size_t AHEAD = 4;         // blocks that are asked for before they are scanned
 constexpr double SMALL_STEPS = 61.0, LARGE_STEPS = 255.0;
 constexpr double ROUNDING_DOUBLE = 6755399441055744.0;  // 1.5 * 2^52
+constexpr std::size_t FOREMOST = 20;     // cells that are scanned in any case, before the others
+constexpr std::size_t LEADING = 64, LEADING_SHARE = 16;  // cells behind whose mean others lag: a share, and the most
+constexpr std::size_t SURE_TIMES = 4, SURE_MORE = 64;  // candidates that go to int8 whatever the doubt, by those to floats
 constexpr float LARGEST_FACTOR = 1e30f;  // beyond it a product with a sum may be infinite
 
 // One instruction set.
@@ -90,9 +93,20 @@ class Best {
 
     // The numbers of the best, ascending.
     void numbers(std::vector<std::uint32_t>& out) {
+        std::vector<std::uint64_t> none;
+        numbers(keep_, out, none);
+    }
+
+    // The numbers of the first of the best, ascending, and the keys of the others.
+    void numbers(std::size_t first, std::vector<std::uint32_t>& out, std::vector<std::uint64_t>& others) {
         cut();
-        out.resize(size_);
-        for (std::size_t at = 0; at < size_; ++at) out[at] = ~static_cast<std::uint32_t>(keys_[at]);
+        const std::size_t count = std::min(first, size_);
+        if (count < size_)
+            std::nth_element(keys_.begin(), keys_.begin() + static_cast<std::ptrdiff_t>(count),
+                             keys_.begin() + static_cast<std::ptrdiff_t>(size_), std::greater<std::uint64_t>());
+        others.assign(keys_.begin() + static_cast<std::ptrdiff_t>(count), keys_.begin() + static_cast<std::ptrdiff_t>(size_));
+        out.resize(count);
+        for (std::size_t at = 0; at < count; ++at) out[at] = number_of(keys_[at]);
         std::sort(out.begin(), out.end());
     }
 
@@ -102,6 +116,8 @@ class Best {
 
     // Nothing below it can be among the best.
     float threshold() const { return threshold_; }
+
+    std::size_t size() const { return size_; }
 
   private:
     static constexpr std::size_t BINS = 512;
@@ -135,9 +151,7 @@ class Best {
 
     // No key below the bar is wanted any more; a score of the bar itself may be.
     void raise(std::uint64_t bar) {
-        std::uint32_t bits = static_cast<std::uint32_t>(bar >> 32);
-        bits ^= bits >> 31 ? 0x80000000u : 0xffffffffu;
-        std::memcpy(&threshold_, &bits, sizeof bits);
+        threshold_ = score_of(bar);
         if (threshold_ != threshold_) threshold_ = -std::numeric_limits<float>::infinity();
     }
 
@@ -218,6 +232,8 @@ struct Knobs {
     const std::uint64_t* mask;  // or null
     std::size_t mask_words;
     bool cold;
+    double lag;   // not positive: as many cells as `probes`
+    float doubt;  // not positive: all candidates go to int8
 };
 
 struct Answer {
@@ -232,13 +248,15 @@ struct Asked {
     const float* exact;
     float length;        // for cosine
     float center_term;   // <center, q>
-    float squared;       // of what is asked, for l2
+    float squared;       // of what is asked: q, for cosine of unit length, for l2 less the center
     std::vector<float> turned;   // as int8 is asked: unit, or less the center
     std::vector<float> coded;    // the same in the space of the codes
     std::vector<std::int8_t> int8;
     float int8_step;
     std::vector<std::uint8_t> tables;  // one, or the high one and the low one
     float total, step;
+    float margin;       // times the factor of a row: how much nearer than estimated it may be
+    float bar;          // what a row must be able to reach
     Best best;
     std::int64_t work;
     Scanned scanned;
@@ -286,6 +304,7 @@ class Funnel {
     Metric metric;
     bool fine;  // queries of 8 bits
     const float* center;
+    double center_squared;
     Turn rotation;
     const float* projection;  // (code_dim, dim), or null
     std::vector<RunView> runs;
@@ -322,8 +341,7 @@ class Funnel {
         for (std::size_t q = 0; q < count; ++q) {
             Asked asked;
             prepare_query(queries + q * dim, asked, 1);
-            asked.work = 0;
-            finish(asked, known, knobs, q, out);
+            finish(asked, known, {}, knobs, q, out);
             if (stop && stop()) return false;
         }
         return true;
@@ -332,7 +350,7 @@ class Funnel {
   private:
     // ---- the query ----
 
-    void prepare_query(const float* query, Asked& asked, std::size_t keep) const {
+    void prepare_query(const float* query, Asked& asked, std::size_t keep, float doubt = 0) const {
         asked.exact = query;
         asked.work = 0;
         asked.turned.resize((dim + 15) / 16 * 16 + 16);
@@ -348,6 +366,8 @@ class Funnel {
         int8_query(asked);
         into_code_space(asked);
         quantise(asked.coded, asked);
+        asked.margin = (doubt * std::sqrt(norms_of(asked.coded.data(), code_dim).squared)) * (metric == Metric::l2 ? 2.0f : 1.0f);
+        asked.bar = -std::numeric_limits<float>::infinity();
         asked.best.keep(keep);
     }
 
@@ -434,6 +454,9 @@ class Funnel {
     // How many candidates a query keeps.
     std::size_t kept(const Knobs& knobs) const { return std::max<std::size_t>(1, std::min(knobs.candidates, positions())); }
 
+    // How many candidates go to int8 whatever the doubt.
+    static std::size_t sure(const Knobs& knobs) { return SURE_TIMES * knobs.rescored + SURE_MORE; }
+
     // How many queries share a pass, each keeping its candidates once a slice.
     std::size_t group_size(const Knobs& knobs, std::size_t slices) const {
         const std::size_t each = Best::capacity(kept(knobs)) * sizeof(std::uint64_t) * slices;
@@ -444,15 +467,33 @@ class Funnel {
                const Answer& out, Stop stop, std::atomic<bool>& stopped) const {
         const std::size_t size = end - first, keep = kept(knobs);
         std::vector<std::vector<Asked>> asked(slices);
+        const auto prepare = [&](std::vector<Asked>& some) {
+            some = std::vector<Asked>(size);
+            for (std::size_t q = 0; q < size; ++q) prepare_query(queries + (first + q) * dim, some[q], keep, knobs.doubt);
+        };
+        prepare(asked[0]);
+        std::vector<Course> courses;
+        for (const RunView& run : runs) {
+            courses.push_back(run.centers ? charted(run, asked[0], knobs) : Course{});
+            scan_visits(run, asked[0], courses.back(), courses.back().foremost, 0, 1, knobs, stop, stopped);
+        }
+        for (Asked& one : asked[0])
+            if (knobs.doubt > 0 && one.best.size()) one.bar = bar_of_the_best(one, knobs);
         in_threads(slices, [&](std::size_t slice) {
-            asked[slice] = std::vector<Asked>(size);
-            for (std::size_t q = 0; q < size; ++q) prepare_query(queries + (first + q) * dim, asked[slice][q], keep);
-            for (const RunView& run : runs) {
-                if (stopped) return;
-                scan_run(run, asked[slice], slice, slices, knobs, slice ? nullptr : stop, stopped);
+            if (slice) {
+                prepare(asked[slice]);
+                for (std::size_t q = 0; q < size; ++q) asked[slice][q].bar = asked[0][q].bar;
+            }
+            for (std::size_t run = 0; run < runs.size() && !stopped; ++run) {
+                Stop here = slice ? nullptr : stop;
+                if (runs[run].centers)
+                    scan_visits(runs[run], asked[slice], courses[run], courses[run].others, slice, slices, knobs, here, stopped);
+                else
+                    scan_all(runs[run], asked[slice], slice, slices, knobs, here, stopped);
             }
         });
         std::vector<std::uint32_t> found;
+        std::vector<std::uint64_t> others;
         std::vector<std::int64_t> rows;
         for (std::size_t q = 0; q < size && !stopped; ++q) {
             Asked& one = asked[0][q];
@@ -460,25 +501,39 @@ class Funnel {
                 one.best.take(asked[slice][q].best);
                 one.work += asked[slice][q].work;
             }
-            one.best.numbers(found);
+            one.best.numbers(knobs.doubt > 0 ? sure(knobs) : keep, found, others);
             rows.clear();
-            for (const std::uint32_t position : found) {
-                const std::int64_t row = row_at(position);
-                if (part_of(float_parts, row)) rows.push_back(row);
-            }
-            finish(one, rows, knobs, first + q, out);
+            add_rows(found, rows);
+            finish(one, rows, others, knobs, first + q, out);
         }
     }
 
-    std::int64_t row_at(std::size_t position) const {
-        std::size_t run = runs.size() - 1;
-        while (runs[run].first_position > position) --run;
-        return runs[run].row(position - runs[run].first_position);
+    // The rows of some positions, as far as their vectors are there.
+    void add_rows(const std::vector<std::uint32_t>& positions_found, std::vector<std::int64_t>& rows) const {
+        for (const std::uint32_t position : positions_found) {
+            const std::int64_t row = row_at(position);
+            if (part_of(float_parts, row)) rows.push_back(row);
+        }
     }
 
-    void scan_run(const RunView& run, std::vector<Asked>& asked, std::size_t slice, std::size_t slices,
+    const RunView& run_at(std::size_t position) const {
+        std::size_t run = runs.size() - 1;
+        while (runs[run].first_position > position) --run;
+        return runs[run];
+    }
+
+    std::int64_t row_at(std::size_t position) const {
+        const RunView& run = run_at(position);
+        return run.row(position - run.first_position);
+    }
+
+    float factor_at(std::size_t position) const {
+        const RunView& run = run_at(position);
+        return run.factors[position - run.first_position];
+    }
+
+    void scan_all(const RunView& run, std::vector<Asked>& asked, std::size_t slice, std::size_t slices,
                   const Knobs& knobs, Stop stop, std::atomic<bool>& stopped) const {
-        if (run.centers) return scan_cells(run, asked, slice, slices, knobs, stop, stopped);
         std::vector<Asked*> all;
         for (Asked& one : asked) {
             one.scanned.base = metric == Metric::l2 ? 0.0f : one.center_term;
@@ -490,17 +545,33 @@ class Funnel {
         scan_range(run, first, end, nullptr, all, knobs, stop, stopped);
     }
 
-    void scan_cells(const RunView& run, std::vector<Asked>& asked, std::size_t slice, std::size_t slices,
-                    const Knobs& knobs, Stop stop, std::atomic<bool>& stopped) const {
-        const std::size_t cells = run.cells;
-        std::vector<float> bases(asked.size() * cells);
-        std::vector<std::int64_t> held_rows(knobs.mask && knobs.wanted ? cells : 0, -1);
-        std::vector<std::pair<std::uint32_t, std::uint32_t>> visits;  // cell, query
-        for (std::size_t q = 0; q < asked.size(); ++q)
-            probe(run, asked[q], knobs, held_rows, bases.data() + q * cells, [&](std::uint32_t cell) {
-                visits.push_back({cell, static_cast<std::uint32_t>(q)});
+    // Which cells each query looks into: first the nearest, which tell how near a row must be to count, then the others.
+    struct Course {
+        using Visits = std::vector<std::pair<std::uint32_t, std::uint32_t>>;  // cell, query
+        std::vector<float> bases;
+        Visits foremost, others;
+    };
+
+    Course charted(const RunView& run, const std::vector<Asked>& asked, const Knobs& knobs) const {
+        Course course;
+        course.bases.resize(asked.size() * run.cells);
+        std::vector<std::int64_t> held_rows(knobs.mask && knobs.wanted ? run.cells : 0, -1);
+        for (std::size_t q = 0; q < asked.size(); ++q) {
+            std::size_t before = 0;
+            probe(run, asked[q], knobs, held_rows, course.bases.data() + q * run.cells, [&](std::uint32_t cell) {
+                const bool foremost = knobs.doubt > 0 && before++ < FOREMOST;
+                (foremost ? course.foremost : course.others).push_back({cell, static_cast<std::uint32_t>(q)});
             });
-        if (asked.size() > 1) std::sort(visits.begin(), visits.end());
+        }
+        if (asked.size() > 1) {
+            std::sort(course.foremost.begin(), course.foremost.end());
+            std::sort(course.others.begin(), course.others.end());
+        }
+        return course;
+    }
+
+    void scan_visits(const RunView& run, std::vector<Asked>& asked, const Course& course, const Course::Visits& visits,
+                     std::size_t slice, std::size_t slices, const Knobs& knobs, Stop stop, std::atomic<bool>& stopped) const {
         std::vector<Asked*> here;
         std::size_t number = 0;
         for (std::size_t at = 0; at < visits.size() && !stopped;) {
@@ -508,7 +579,7 @@ class Funnel {
             here.clear();
             for (; at < visits.size() && visits[at].first == cell; ++at) {
                 Asked& one = asked[visits[at].second];
-                one.scanned.base = bases[visits[at].second * cells + cell];
+                one.scanned.base = course.bases[visits[at].second * run.cells + cell];
                 here.push_back(&one);
             }
             if (number++ % slices != slice) continue;
@@ -529,8 +600,6 @@ class Funnel {
             bases[cell] = metric == Metric::l2 ? bases[cell] * 2.0f : bases[cell] + asked.center_term;
             nearness[cell] = bases[cell];
         }
-        const std::size_t first = knobs.probes && knobs.probes < run.cells ? knobs.probes : run.cells;
-        const std::size_t sorted = held_rows.empty() ? first : run.cells;
         std::vector<std::uint32_t> order(run.cells);
         for (std::uint32_t cell = 0; cell < run.cells; ++cell) {
             order[cell] = cell;
@@ -540,9 +609,17 @@ class Funnel {
         const auto nearer_cell = [&](std::uint32_t a, std::uint32_t b) {
             return nearness[a] > nearness[b] || (nearness[a] == nearness[b] && a < b);
         };
-        if (sorted < run.cells)
-            std::nth_element(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted - 1), order.end(), nearer_cell);
-        std::sort(order.begin(), order.begin() + static_cast<std::ptrdiff_t>(sorted), nearer_cell);
+        std::size_t first = run.cells;
+        if (knobs.probes && knobs.lag > 0) {
+            bring_forward(order, leading(run), nearer_cell);
+            const double bar = bar_of(run, asked, order, nearness, knobs.lag);
+            const auto behind = std::partition(order.begin(), order.end(), [&](std::uint32_t cell) { return !(nearness[cell] < bar); });
+            first = std::max(std::min(FOREMOST, run.cells), static_cast<std::size_t>(behind - order.begin()));
+        } else if (knobs.probes) {
+            first = std::min(knobs.probes, run.cells);
+        }
+        const std::size_t sorted = held_rows.empty() ? first : run.cells;
+        bring_forward(order, sorted, nearer_cell);
         // Where the mask lets fewer rows through than elsewhere, its nearest are farther: as many times more are wanted.
         std::size_t reached = 0, wanted = std::min(knobs.wanted, std::size_t{1} << 31);
         for (std::size_t at = 0; at < sorted; ++at) {
@@ -551,6 +628,29 @@ class Funnel {
             visit(order[at]);
             if (first < run.cells && !held_rows.empty()) reached += rows_let_through(run, order[at], knobs, held_rows);
         }
+    }
+
+    // Sorts the first of the cells to the front.
+    template <class Nearer>
+    static void bring_forward(std::vector<std::uint32_t>& order, std::size_t first, const Nearer& nearer_cell) {
+        const auto end = order.begin() + static_cast<std::ptrdiff_t>(first);
+        if (first && first < order.size()) std::nth_element(order.begin(), end - 1, order.end(), nearer_cell);
+        std::sort(order.begin(), end, nearer_cell);
+    }
+
+    static std::size_t leading(const RunView& run) { return std::max<std::size_t>(1, std::min(LEADING, run.cells / LEADING_SHARE)); }
+
+    // The nearness below which a cell lags too far behind the mean of those that lead. The unit is the squared distance of
+    // that mean; where cells are not probed by distance, it is the length of the query.
+    double bar_of(const RunView& run, const Asked& asked, const std::vector<std::uint32_t>& order,
+                  const std::vector<float>& nearness, double lag) const {
+        const std::size_t count = leading(run);
+        double sum = 0;
+        for (std::size_t at = 0; at < count; ++at) sum += nearness[order[at]];
+        const double squared = asked.squared, lead = sum / static_cast<double>(count);
+        double unit = std::sqrt(squared);
+        if (run.cell_terms) unit = metric == Metric::l2 ? squared - lead : squared + center_squared - 2 * lead;
+        return lead - lag * std::max(unit, 0.0);
     }
 
     // How many rows of a cell the mask lets through; counted once.
@@ -617,7 +717,7 @@ class Funnel {
         }
         for (Asked* one : asked) {
             one->work += compared;
-            limit(one->scanned, one->best.threshold(), most, most_bias);
+            limit(one->scanned, std::max(one->best.threshold(), least_estimate(*one, most)), most, most_bias);
         }
         const bool far = run.count * width > CACHED_BYTES;
         Scanned* tile[TOGETHER];
@@ -648,6 +748,12 @@ class Funnel {
                     if (tile[j]->passed & allowed[b]) take(run, position, allowed[b], *asked[q + j], knobs);
             }
         }
+    }
+
+    // The estimate below which no row of these factors can reach the bar.
+    static float least_estimate(const Asked& asked, float most) {
+        const double added = static_cast<double>(asked.margin) * most, bar = asked.bar;
+        return static_cast<float>(bar - added - 1e-5 * (std::fabs(bar) + added));
     }
 
     // The smallest sum of lookups with which a row of these factors can pass, rounded down.
@@ -685,19 +791,28 @@ class Funnel {
         if (run.holes && !knobs.mask)
             for (std::uint64_t left = bits; left; left &= left - 1)
                 if (run.row(position + lowest_bit(left)) < 0) bits &= ~(left & (0 - left));
+        if (asked.bar > -std::numeric_limits<float>::infinity())
+            for (std::uint64_t left = bits; left; left &= left - 1) {
+                const std::size_t row = lowest_bit(left);
+                const float found = asked.scanned.estimates[row], known = found == found ? found : LOWEST;
+                if (known + asked.margin * run.factors[position + row] < asked.bar) bits &= ~(left & (0 - left));
+            }
         asked.best.push_block(level.collect, asked.scanned.estimates, bits,
                               static_cast<std::uint32_t>(run.first_position + position));
-        asked.scanned.threshold = asked.best.threshold();
+        asked.scanned.threshold = std::max(asked.scanned.threshold, asked.best.threshold());
     }
 
     // ---- int8 and floats ----
 
-    void finish(Asked& asked, const std::vector<std::int64_t>& rows, const Knobs& knobs, std::size_t query,
-                const Answer& out) const {
+    // Adds to the rows those of the others that may be as near as the k-th of the rows, and gives the best k of all.
+    void finish(Asked& asked, std::vector<std::int64_t>& rows, const std::vector<std::uint64_t>& others,
+                const Knobs& knobs, std::size_t query, const Answer& out) const {
+        std::vector<float> coarse;
+        if (!others.empty()) add_hopeful(asked, rows, others, knobs, coarse);
         asked.work += static_cast<std::int64_t>(rows.size());
         std::vector<std::int64_t> near;
         const bool many = rows.size() > knobs.rescored && !int8_parts.empty();
-        const std::vector<std::int64_t>& chosen = many ? rescore(asked, rows, knobs, near) : rows;
+        const std::vector<std::int64_t>& chosen = many ? rescore(asked, rows, knobs, coarse, near) : rows;
         asked.work += static_cast<std::int64_t>(chosen.size());
         std::vector<const float*> vectors(chosen.size());
         for (std::size_t at = 0; at < chosen.size(); ++at) {
@@ -725,21 +840,65 @@ class Funnel {
         return part->vectors + static_cast<std::size_t>(row - part->first_row) * dim;
     }
 
-    // The rows of the best scores by int8, in the order that they came in.
-    const std::vector<std::int64_t>& rescore(const Asked& asked, const std::vector<std::int64_t>& rows,
-                                             const Knobs& knobs, std::vector<std::int64_t>& near) const {
+    // The k-th score by int8 of some rows, which other rows must be able to reach.
+    float bar_of_rows(const Asked& asked, const std::vector<std::int64_t>& rows, const Knobs& knobs,
+                      std::vector<float>& coarse) const {
+        if (int8_parts.empty() || rows.size() < knobs.k) return -std::numeric_limits<float>::infinity();
+        int8_scores(asked, rows, knobs, coarse);
+        std::vector<float> ordered(coarse);
+        const auto last = ordered.begin() + static_cast<std::ptrdiff_t>(knobs.k - 1);
+        std::nth_element(ordered.begin(), last, ordered.end(), std::greater<float>());
+        return *last;
+    }
+
+    float bar_of_the_best(Asked& asked, const Knobs& knobs) const {
+        std::vector<std::uint32_t> found;
+        std::vector<std::uint64_t> others;
+        std::vector<std::int64_t> rows;
+        std::vector<float> coarse;
+        asked.best.numbers(sure(knobs), found, others);
+        add_rows(found, rows);
+        return bar_of_rows(asked, rows, knobs, coarse);
+    }
+
+    void add_hopeful(const Asked& asked, std::vector<std::int64_t>& rows, const std::vector<std::uint64_t>& others,
+                     const Knobs& knobs, std::vector<float>& coarse) const {
+        const float bar = bar_of_rows(asked, rows, knobs, coarse);
+        std::vector<std::uint32_t> hopeful;
+        for (const std::uint64_t key : others)
+            if (!(score_of(key) + asked.margin * factor_at(number_of(key)) < bar)) hopeful.push_back(number_of(key));
+        std::sort(hopeful.begin(), hopeful.end());
+        add_rows(hopeful, rows);
+    }
+
+    // The rows of the best scores by int8, in the order that they came in; of the first rows the scores may be known.
+    const std::vector<std::int64_t>& rescore(const Asked& asked, const std::vector<std::int64_t>& rows, const Knobs& knobs,
+                                             std::vector<float>& coarse, std::vector<std::int64_t>& near) const {
+        int8_scores(asked, rows, knobs, coarse);
         Best best;
         best.keep(knobs.rescored);
+        for (std::size_t at = 0; at < rows.size(); ++at) best.push(coarse[at], static_cast<std::uint32_t>(at));
+        std::vector<std::uint32_t> kept;
+        best.numbers(kept);
+        for (const std::uint32_t at : kept) near.push_back(rows[at]);
+        return near;
+    }
+
+    // The scores by int8 of the rows behind those that have one.
+    void int8_scores(const Asked& asked, const std::vector<std::int64_t>& rows, const Knobs& knobs,
+                     std::vector<float>& scores) const {
         constexpr std::size_t SOON = 64;  // rows that are asked for ahead
         struct Place {
             const std::int8_t* values;
             const float* scale;
         };
-        std::vector<Place> places(rows.size());
-        for (std::size_t at = 0; at < rows.size(); ++at) {
-            const Int8View* part = part_of(int8_parts, rows[at]);
+        const std::size_t first = scores.size();
+        std::vector<Place> places(rows.size() - first);
+        for (std::size_t at = 0; at < places.size(); ++at) {
+            const std::int64_t row = rows[first + at];
+            const Int8View* part = part_of(int8_parts, row);
             if (!part) continue;
-            const std::size_t place = static_cast<std::size_t>(rows[at] - part->first_row);
+            const std::size_t place = static_cast<std::size_t>(row - part->first_row);
             places[at] = {part->values + place * dim, part->scales + place};
             if (knobs.cold) ask_for_pages(places[at].values, dim);
         }
@@ -749,16 +908,12 @@ class Funnel {
             prefetch(places[at].scale);
         };
         for (std::size_t at = 0; at < SOON; ++at) ask(at);
-        for (std::size_t at = 0; at < rows.size(); ++at) {
+        for (std::size_t at = 0; at < places.size(); ++at) {
             ask(at + SOON);
-            best.push(places[at].values ? int8_score(asked, places[at].values, *places[at].scale)
-                                        : float_score(asked, rows[at]),
-                      static_cast<std::uint32_t>(at));
+            const float score = places[at].values ? int8_score(asked, places[at].values, *places[at].scale)
+                                                  : float_score(asked, rows[first + at]);
+            scores.push_back(score == score ? score : LOWEST);
         }
-        std::vector<std::uint32_t> kept;
-        best.numbers(kept);
-        for (const std::uint32_t at : kept) near.push_back(rows[at]);
-        return near;
     }
 
     float int8_score(const Asked& asked, const std::int8_t* values, float scale) const {

@@ -17,11 +17,28 @@ Estimate of a position with the factor f and the code bits, all in float32 and i
     est      (f * T) * t + (<c, y> + <center, q'>)                        c: the center of the cell, 0 without cells
     l2       (f * T) * (2 t) + 2 <c, y> + bias                            bias: -||x - center||^2
 
+With a doubt, the best ``4 * rescored + 64`` candidates go to int8, and of the others those for which
+
+    est + f * (doubt * |y|)             l2: twice the last
+
+is not below the k-th score by int8 of those. The same is asked of the rows outside of the 20 nearest cells before they are
+candidates, with the k-th of the best within those cells. The error of an estimate grows with f and |y| (Gao, Long 2024, section 3.2.3, where
+also how well a code fits its row counts; here it is taken as equal for all).
+
+With a lag, a query looks into the cells whose nearness is at least
+
+    lead - lag * u      lead: the mean nearness of the nearest sixteenth, 64 at most; u: their squared distance, |q'| where cells have no terms
+
+and at least into 20. A query among many rows has few cells there, one that is far from all has many. SPANN prunes by the
+distance of the nearest center alone (Chen et al. 2021, arXiv 2111.08566, section 3.3): a query that lies on a center then
+has too few.
+
 Letters: N rows, Q queries, D components, K places, M cells, W = ceil(D / 8).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -44,6 +61,9 @@ GROUP_TOP = 63
 """The sum of four components' sizes at most: two sums of eight bits fit into a byte, and 4,096 components into 16 bits."""
 STEPS_4 = GROUP_TOP - GROUP / 2
 STEPS_8 = 255
+FOREMOST = 20
+LEADING, LEADING_SHARE = 64, 16
+SURE_TIMES, SURE_MORE = 4, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -96,12 +116,48 @@ class _Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class _Found:
+    """Positions with their rows, estimates and factors, and which are in the foremost cells."""
+
+    places: Rows
+    rows: Rows
+    estimates: Floats
+    factors: Floats
+    foremost: NDArray[np.bool_]
+
+    def only(self, chosen: NDArray[Any]) -> _Found:
+        """Return some of them: by booleans, or by numbers."""
+        return _Found(
+            self.places[chosen], self.rows[chosen], self.estimates[chosen], self.factors[chosen], self.foremost[chosen]
+        )
+
+    def best(self, count: int) -> _Found:
+        """Return those of the largest estimates, of equal ones the first, in the order of before."""
+        return self.only(np.sort(np.argsort(-self.estimates, kind="stable")[:count]))
+
+    def reached(self, margin: np.float32) -> Floats:
+        """Return the score that each may reach."""
+        return self.estimates + margin * self.factors
+
+
+@dataclass(frozen=True, slots=True)
 class _Let:
     """Which rows may be answers, and how many cells are looked into."""
 
     mask: Bits | None
     probes: int
+    lag: float
     wanted: int
+
+
+def sure_candidates(rescored: int) -> int:
+    """Return how many candidates go to int8 whatever the doubt."""
+    return SURE_TIMES * rescored + SURE_MORE
+
+
+def leading_cells(cells: int) -> int:
+    """Return how many cells lead the others."""
+    return max(1, min(LEADING, cells // LEADING_SHARE))
 
 
 def quantised(query: Floats, query_bits: int) -> tuple[Floats, np.float32]:
@@ -141,14 +197,16 @@ class Funnel:
         self.runs, self.int8_parts, self.float_parts = list(runs), list(int8_parts), list(float_parts)
         self.query_bits = query_bits
 
-    def search(
+    def search(  # noqa: PLR0913 - the knobs of one search
         self,
         queries: Floats,
         *,
         k: int,
         candidates: int,
+        doubt: float = 0.0,
         rescored: int,
         probes: int,
+        lag: float = 0.0,
         mask: Bits | None,
         wanted: int = 0,
     ) -> tuple[Rows, Floats, Rows, Rows]:
@@ -157,8 +215,12 @@ class Funnel:
         with np.errstate(all="ignore"):  # overflow is part of the contract
             for place, query in enumerate(queries):
                 asked = self._asked(query)
-                rows, work = self._scanned(asked, candidates, _Let(mask, probes, wanted))
-                rows = self._known(rows)
+                found, work = self._scanned(asked, _Let(mask, probes, lag, wanted))
+                if doubt > 0:
+                    margin = self._margin(asked, doubt)
+                    rows = self._hopeful(asked, found, k, candidates, sure_candidates(rescored), margin)
+                else:
+                    rows = self._known(found.best(candidates).rows)
                 near = self._rescored(asked, rows, rescored)
                 answers.put(place, *self._best(asked, near, k), work + len(rows) + len(near))
         return answers.all()
@@ -187,23 +249,49 @@ class Funnel:
             coded = rotated(turned[None], self.turn)[0]
         return _Asked(query, turned, coded, *quantised(coded, self.query_bits))
 
-    def _scanned(self, asked: _Asked, candidates: int, let: _Let) -> tuple[Rows, int]:
-        """Return the rows of the best estimates, by ascending position, and how many positions were compared."""
+    def _scanned(self, asked: _Asked, let: _Let) -> tuple[_Found, int]:
+        """Return all positions that are let through, ascending, and how many were compared."""
         found = [self._estimated(run, asked, let) for run in self.runs]
-        estimates = np.concatenate([np.empty(0, dtype=np.float32), *(one[0] for one in found)])
-        rows = np.concatenate([np.empty(0, dtype=np.int64), *(one[1] for one in found)])
-        best = np.argsort(-estimates, kind="stable")[:candidates]
-        return rows[np.sort(best)], sum(one[2] for one in found)
+        nothing = np.empty(0, dtype=np.float32)
+        rows = np.concatenate([np.empty(0, dtype=np.int64), *(one.rows for one, _ in found)])
+        return _Found(
+            np.arange(len(rows)),
+            rows,
+            np.concatenate([nothing, *(one.estimates for one, _ in found)]),
+            np.concatenate([nothing, *(one.factors for one, _ in found)]),
+            np.concatenate([nothing.astype(np.bool_), *(one.foremost for one, _ in found)]),
+        ), sum(work for _, work in found)
 
-    def _estimated(self, run: Run, asked: _Asked, let: _Let) -> tuple[Floats, Rows, int]:
-        """Return estimates and rows of a run's positions that are let through, and how many were compared."""
-        positions, bases = self._positions(run, asked, let)
+    def _hopeful(self, asked: _Asked, found: _Found, k: int, candidates: int, sure: int, margin: np.float32) -> Rows:
+        """Return the rows of the best candidates, then those of the others that may be as near as the k-th of these."""
+        bar = self._bar(asked, found.only(found.foremost).best(min(candidates, sure)), k)
+        found = found.only(found.foremost | ~(found.reached(margin) < bar)).best(candidates)
+        first = found.best(sure)
+        others = found.only(~np.isin(found.places, first.places))
+        others = others.only(~(others.reached(margin) < self._bar(asked, first, k)))
+        return self._known(np.concatenate([first.rows, others.rows]))
+
+    def _margin(self, asked: _Asked, doubt: float) -> np.float32:
+        """Return how much nearer than estimated a row of factor 1 may be."""
+        length = np.sqrt(summed((asked.coded * asked.coded)[None])[0])
+        return np.float32((np.float32(doubt) * length) * np.float32(2 if self.metric == "l2" else 1))
+
+    def _bar(self, asked: _Asked, best: _Found, k: int) -> np.float32:
+        """Return the score that another row must be able to reach: that of the k-th by int8."""
+        rows = self._known(best.rows)
+        if not self.int8_parts or len(rows) < k:
+            return np.float32(-np.inf)
+        return np.float32(np.sort(self._int8_scores(asked, rows))[len(rows) - k])
+
+    def _estimated(self, run: Run, asked: _Asked, let: _Let) -> tuple[_Found, int]:
+        """Return the positions of a run that are let through, and how many were compared."""
+        positions, bases, foremost = self._positions(run, asked, let)
         rows = run.first_row + positions if run.rows is None else run.rows[positions].astype(np.int64)
         allowed = _let_through(rows, let.mask)
         work = len(positions)
         if let.mask is not None:  # blocks without a bit are skipped
             work = int(np.isin(positions // BLOCK_ROWS, np.unique(positions[allowed] // BLOCK_ROWS)).sum())
-        positions, bases, rows = positions[allowed], bases[allowed], rows[allowed]
+        positions, bases, rows, foremost = positions[allowed], bases[allowed], rows[allowed], foremost[allowed]
         estimates = np.empty(len(positions), dtype=np.float32)
         portion = max(1, (1 << 22) // max(1, self.dim))
         double = np.float32(2 if self.metric == "l2" else 1)
@@ -214,26 +302,46 @@ class Funnel:
             if run.bias is not None:
                 estimate = estimate + run.bias[positions[part]]
             estimates[part] = np.where(np.isnan(estimate), LOWEST, estimate)
-        return estimates, rows, work
+        return _Found(positions, rows, estimates, run.factors[positions], foremost), work
 
-    def _positions(self, run: Run, asked: _Asked, let: _Let) -> tuple[Rows, Floats]:
-        """Return the positions of a run that are looked at, ascending, and the term of each one's center."""
+    def _positions(self, run: Run, asked: _Asked, let: _Let) -> tuple[Rows, Floats, NDArray[np.bool_]]:
+        """Return the positions that are looked at, the terms of their centers, and which are in the foremost cells."""
         everything = np.arange(run.count, dtype=np.int64)
         if run.cell_offsets is None or run.centers is None:
             base = np.float32(0) if self.metric == "l2" else scores_of(self.center[None], asked.turned, "dot")[0]
-            return everything, np.full(run.count, base, dtype=np.float32)
+            return everything, np.full(run.count, base, dtype=np.float32), np.zeros(run.count, dtype=np.bool_)
         products = scores_of(run.centers, asked.coded, "dot")
         center_term = scores_of(self.center[None], asked.turned, "dot")[0]
         bases = products * np.float32(2) if self.metric == "l2" else products + center_term
         nearness = bases if run.cell_terms is None else bases + run.cell_terms
         nearness = np.where(np.isnan(nearness), LOWEST, nearness)
         sizes = np.diff(run.cell_offsets)
-        cells = _probed(run, np.argsort(-nearness, kind="stable"), let)
+        cells = _probed(run, np.argsort(-nearness, kind="stable"), let, self._first_cells(run, asked, nearness, let))
         cell_of = np.repeat(np.arange(len(sizes)), sizes)
         chosen = np.zeros(len(sizes), dtype=np.bool_)
         chosen[cells] = True
         positions = everything[chosen[cell_of] & ~_padding(run)]
-        return positions, bases[cell_of[positions]]
+        return positions, bases[cell_of[positions]], np.isin(cell_of[positions], cells[:FOREMOST])
+
+    def _first_cells(self, run: Run, asked: _Asked, nearness: Floats, let: _Let) -> int:
+        """Return how many cells are looked into whatever the mask lets through."""
+        if not let.probes:
+            return len(nearness)
+        if not let.lag > 0:
+            return min(let.probes, len(nearness))
+        ordered = np.sort(nearness)[::-1].astype(np.float64).tolist()
+        squared = float(summed((asked.turned * asked.turned)[None])[0])
+        unit = math.sqrt(squared)
+        total = 0.0
+        for one in ordered[: leading_cells(len(ordered))]:
+            total += one
+        lead = total / leading_cells(len(ordered))
+        if run.cell_terms is not None and self.metric == "l2":
+            unit = squared - lead
+        elif run.cell_terms is not None:
+            unit = squared + float(summed((self.center * self.center)[None])[0]) - 2 * lead
+        bar = lead - let.lag * max(unit, 0.0)
+        return max(min(FOREMOST, len(ordered)), int((~(nearness.astype(np.float64) < bar)).sum()))
 
     def _known(self, rows: Rows) -> Rows:
         """Return the rows that a part of the floats holds."""
@@ -305,20 +413,20 @@ class _Answers:
         return self.rows, self.scores, self.counts, self.work
 
 
-def _probed(run: Run, order: Rows, let: _Let) -> Rows:
+def _probed(run: Run, order: Rows, let: _Let, count: int) -> Rows:
     """Return the cells to be looked into: the first ones, and then more until enough rows are let through."""
-    if not 0 < let.probes < len(order):
+    if count == len(order):
         return order
     if let.mask is None or not let.wanted or run.cell_offsets is None:
-        return order[: let.probes]
+        return order[:count]
     positions = np.arange(run.count, dtype=np.int64)
     rows = run.first_row + positions if run.rows is None else run.rows[: run.count].astype(np.int64)
     ends = np.concatenate([[0], np.cumsum(_let_through(rows, let.mask))])[run.cell_offsets]
     reached = np.cumsum(np.diff(ends)[order])
-    first = int(reached[let.probes - 1])
+    first = int(reached[count - 1])
     # Where the mask lets fewer rows through than elsewhere, its nearest are farther: as many times more are wanted.
     wanted = let.wanted if first >= let.wanted else let.wanted * let.wanted // max(1, first)
-    return order[: max(let.probes, int(np.searchsorted(reached, min(wanted, MOST_ROWS))) + 1)]
+    return order[: max(count, int(np.searchsorted(reached, min(wanted, MOST_ROWS))) + 1)]
 
 
 def _padding(run: Run) -> NDArray[np.bool_]:

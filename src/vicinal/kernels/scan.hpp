@@ -82,6 +82,16 @@ inline std::uint64_t key_of(float score, std::uint32_t number) {
     return (std::uint64_t{bits} << 32) | static_cast<std::uint32_t>(~number);
 }
 
+inline std::uint32_t number_of(std::uint64_t key) { return ~static_cast<std::uint32_t>(key); }
+
+inline float score_of(std::uint64_t key) {
+    std::uint32_t bits = static_cast<std::uint32_t>(key >> 32);
+    bits ^= bits >> 31 ? 0x80000000u : 0xffffffffu;
+    float score;
+    std::memcpy(&score, &bits, sizeof score);
+    return score;
+}
+
 inline std::size_t collect_portable(const float* scores, std::uint64_t bits, float threshold, std::uint32_t first,
                                     std::uint64_t* keys) {
     std::size_t count = 0;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -33,6 +34,7 @@ CALIBRATION = Calibration(
     },
     gaps={10: 0.04, 25: 0.03},
     reaches={10: tuple(range(20, 31)), 100: tuple(range(40, 51)), 1000: tuple(range(80, 91))},
+    lags=((1, 0.01), (64, 0.1), (1024, 0.5)),
 )
 
 
@@ -109,6 +111,29 @@ def test_without_a_measured_reach_cells_grow_by_the_root() -> None:
     assert old.filtered_probes(0.9, 10, 0.025) == 200
 
 
+def test_the_lag_of_a_number_of_cells() -> None:
+    """Lags are interpolated by the logarithm of the cells; all cells, and cells of an older file, have none."""
+    assert CALIBRATION.lag(64) == pytest.approx(0.1)
+    assert CALIBRATION.lag(8) == pytest.approx(0.055)
+    assert CALIBRATION.lag(256) == pytest.approx(0.3)
+    assert CALIBRATION.lag(2000) == 0.5
+    assert CALIBRATION.lag(0) == 0
+    assert Calibration.assumed(10, 4).lag(3) == 0
+
+
+def test_settings_with_a_doubt() -> None:
+    """Between two numbers of places the larger doubt holds, and none where one has none; the usual candidates are told."""
+    one = setting(0.9, candidates=1000)
+    few, many = replace(one, doubt=1.0, compared=200), replace(one, candidates=4000, doubt=0.5, compared=800)
+    between = replace(CALIBRATION, fronts={10: (few,), 100: (many,)}).setting(0.9, 32)
+    share = math.log(3.2) / math.log(10)
+    assert (between.doubt, between.usual) == (1.0, math.ceil(200 ** (1 - share) * 800**share))
+    assert one.usual == 1000
+    assert replace(CALIBRATION, fronts={10: (one,), 100: (many,)}).setting(0.9, 32).doubt == 0
+    beyond = replace(CALIBRATION, fronts={10: (few,)}).setting(0.9, 20)
+    assert (beyond.doubt, beyond.candidates, beyond.usual) == (1.0, 2000, 400)
+
+
 def test_what_no_cheaper_one_beats() -> None:
     """Of settings, those stay that have a better bound than every cheaper one."""
     a, b, c, d = setting(0.9, cost=1), setting(0.8, cost=2), setting(0.95, cost=3), setting(0.95, cost=4)
@@ -135,12 +160,14 @@ def test_plain_data_and_back() -> None:
         {**CALIBRATION.as_dict(), "reaches": {"10": [2000] * 11}},
         {**CALIBRATION.as_dict(), "reaches": {"0": [1] * 11}},
         {**CALIBRATION.as_dict(), "reaches": [1]},
+        *({**CALIBRATION.as_dict(), "lags": lags} for lags in ([1], [[0, 0.1]], [[9, 0.0]], [[9, 0.2], [9, 0.3]])),
+        *({**CALIBRATION.as_dict(), "lags": lags} for lags in ([[1, 0.2], [9, 0.1]], [[2000, 0.1]], [[1, "nan"]], 7)),
         {**CALIBRATION.as_dict(), "fronts": {"10": [{"probes": -1}]}},
         {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], "candidates": 0}]}},
         *(
             {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], name: value}]}}
-            for name in ("probes", "candidates", "rescored")
-            for value in (float("inf"), 2**70)
+            for name in ("probes", "candidates", "rescored", "doubt", "compared")
+            for value in (float("inf"), 2**70, -1)
         ),
     ]
     assert [Calibration.from_dict(one) for one in wrong] == [None] * len(wrong)

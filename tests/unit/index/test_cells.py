@@ -10,7 +10,7 @@ import pytest
 from vicinal import kernels
 from vicinal.index.cells import CROSSING_ROWS, assigned, cell_count, centers_of, sample_count
 from vicinal.index.coding import Coder, _sort_codes, coded_base
-from vicinal.index.measuring import cell_nearness
+from vicinal.index.measuring import Pace, Questions, cell_nearness
 from vicinal.index.parts import Part, sampled, stretches
 
 
@@ -83,6 +83,41 @@ def test_terms_order_by_distance(metric: str) -> None:
     order = np.argsort(-cell_nearness(centers, query, coder)[0])
     assert order.tolist() == np.argsort(np.linalg.norm(centers - coder.coded(query), axis=1)).tolist()
     assert replace(coder, metric="dot", unit=False).probing_terms(centers) is None
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "l2"])
+def test_a_pace_is_that_of_the_funnel(metric: str) -> None:
+    """A search with the lag of 50 cells looks at the rows that the pace says, and into 50 cells on average."""
+    chooser = np.random.default_rng(3)
+    rows = (chooser.standard_normal((6000, 16)) + 1).astype(np.float32)
+    parts = [Part(0, rows)]
+    coder = Coder(dim=16, metric=metric, center=rows.mean(axis=0), turn=None)  # type: ignore[arg-type]  # one of the names
+    (run,) = coded_base(parts, coder, cells=120, alive=None, seed=0, threads=1, progress=None, sink=lambda *_: None)
+    queries = chooser.standard_normal((200, 16)).astype(np.float32)
+    pace = Pace.of(run, queries, coder)
+    lag = pace.lag(50)
+    assert (pace.lags <= lag).sum(axis=1).mean() == pytest.approx(50, abs=0.1)
+    (work,) = coder.funnel([run], [], parts).search(queries, k=1, candidates=1, rescored=1, probes=50, lag=lag)[3:]
+    assert (work - 2).mean() == pytest.approx(pace.rows(50, len(queries)), rel=0.01)
+    assert pace.rows(0, 0) == 6000
+    assert pace.lag(0) == 0
+    assert all(lag == pace.lag(cells) for cells, lag in pace.table)
+    assert pace.table[-1][0] == 120
+
+
+def test_the_rank_of_a_cell_is_how_many_lag_less() -> None:
+    """The row nearest to a query that is a row lies in the first cells; a row in no cell costs none."""
+    chooser = np.random.default_rng(4)
+    rows = chooser.standard_normal((3000, 16)).astype(np.float32)
+    coder = Coder(dim=16, metric="l2", center=np.zeros(16, np.float32), turn=None)
+    (run,) = coded_base(
+        [Part(0, rows)], coder, cells=40, alive=None, seed=0, threads=1, progress=None, sink=lambda *_: None
+    )
+    pace = Pace.of(run, rows[:100], coder)
+    own = Questions(rows[:100], np.arange(100), np.arange(100)[:, None])
+    assert np.median(pace.ranks(own)) < 20
+    far = Questions(rows[:100], np.arange(100), np.full((100, 1), 3000))
+    assert (pace.ranks(far) == 0).all()
 
 
 def test_codes_are_sorted_by_their_source() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +116,55 @@ def test_few_candidates_find_nearly_all(chosen: str, metric: str) -> None:
     some = cells.search(queries, k=10, candidates=150, rescored=30, probes=4)
     assert recall(some[0], true) > 0.6
     assert (some[3] < flat[3]).all()
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_doubt_spares_rows_that_cannot_be_near(chosen: str, metric: str) -> None:
+    """With a doubt of three, the answer is that of all candidates, and far fewer of them are compared; a tiny one loses."""
+    rows, queries = world(3000, 64), world(20, 64, seed=5)
+    for funnel in (built(rows, metric), in_cells(rows, metric, 40)):
+        every = funnel.search(queries, k=10, candidates=2000, rescored=12)
+        sure = funnel.search(queries, k=10, candidates=2000, doubt=3, rescored=12)
+        assert recall(sure[0], every[0]) > 0.995
+        assert (sure[3] < every[3]).all()
+        little = funnel.search(queries, k=10, candidates=2000, doubt=1e-6, rescored=12)
+        assert (little[3] <= sure[3]).all()
+        assert np.median(little[3] - every[3]) < -1000
+        assert recall(little[0], every[0]) <= recall(sure[0], every[0])
+
+
+def test_a_doubt_without_int8_rows_compares_all(chosen: str) -> None:
+    """Where no row has int8 values, or fewer rows than places are there, nothing tells what is too far."""
+    rows = world(500)
+    run, center, turn = (funnel := built(rows)).runs[0], funnel.center, funnel.turn
+    bare = kernels.Funnel(24, "dot", center, turn, runs=[run], float_parts=[(0, rows)])
+    found = bare.search(rows[:3], k=5, candidates=400, doubt=0.5, rescored=20)
+    assert found[3].tolist() == [500 + 400 + 400] * 3
+    many = funnel.search(rows[:3], k=450, candidates=450, doubt=0.5, rescored=450)
+    assert many[2].tolist() == [450] * 3
+
+
+def test_a_lag_looks_into_more_cells_where_none_stands_out(chosen: str) -> None:
+    """Of one lag, a query on a row has fewer cells than one far from all; more lag is more cells, and 20 are the fewest."""
+    rows = world(4000, 32)
+    plain = in_cells(rows, "l2", 60)
+    centers, offsets = plain.runs[0].centers, plain.runs[0].cell_offsets
+    assert centers is not None
+    assert offsets is not None
+    run = replace(plain.runs[0], cell_terms=-(centers**2).sum(axis=1))
+    funnel = kernels.Funnel(32, "l2", plain.center, None, runs=[run], float_parts=[(0, rows)])
+    queries = np.stack([rows[5], -20 * rows[5]])
+
+    def compared(lag: float) -> list[int]:
+        return [int(one) - 10 for one in funnel.search(queries, k=5, candidates=5, rescored=5, probes=1, lag=lag)[3]]
+
+    held = np.array([(run.rows[start:end] >= 0).sum() for start, end in itertools.pairwise(offsets)])  # type: ignore[index]  # it has rows
+    nearest = [np.argsort(np.linalg.norm(centers - query, axis=1))[:20] for query in queries]
+    assert compared(1e-9) == [int(held[cells].sum()) for cells in nearest]
+    least, some, most = compared(1e-9), compared(0.3), compared(1e6)
+    assert all(a <= b <= c for a, b, c in zip(least, some, most, strict=True))
+    assert some[0] < some[1]
+    assert most == [4000, 4000]
 
 
 def test_best_first_and_ties_by_row(chosen: str) -> None:
@@ -235,6 +286,10 @@ def test_threads_change_nothing(chosen: str, threads: int) -> None:
             shared = funnel.search(queries, k=10, candidates=50, rescored=20, probes=5, threads=threads, cold=True)
             for mine, theirs in zip(alone, shared, strict=True):
                 assert np.array_equal(mine, theirs)
+            adaptive = {"k": 10, "candidates": 900, "doubt": 1.0, "rescored": 20, "probes": 5, "lag": 0.2}
+            alone, shared = funnel.search(queries, **adaptive), funnel.search(queries, **adaptive, threads=threads)
+            for mine, theirs in zip(alone, shared, strict=True):
+                assert np.array_equal(mine, theirs)
 
 
 def test_searches_at_once(chosen: str) -> None:
@@ -315,6 +370,12 @@ def test_wrong_arguments_are_errors_with_a_name(chosen: str) -> None:
         knobs = {"k": 1, "candidates": 9, "rescored": 9} | {name: 0}
         with pytest.raises(RangeError, match=name):
             funnel.search(rows[:1], **knobs)
+    for name in ("doubt", "lag"):
+        for wrong in (-0.1, float("nan"), float("inf"), 1e31):
+            with pytest.raises(RangeError, match=f"{name} must be at least 0"):
+                funnel.search(rows[:1], k=1, candidates=9, rescored=9, **{name: wrong})
+        with pytest.raises(DtypeError, match=name):
+            funnel.search(rows[:1], k=1, candidates=9, rescored=9, **{name: "much"})
     with pytest.raises(ShapeError, match="queries"):
         funnel.search(rows[:1, :9].copy(), k=1, candidates=2, rescored=2)
     with pytest.raises(DtypeError, match="mask"):
@@ -355,9 +416,9 @@ def test_native_side_refuses_what_it_could_not_read() -> None:
         funnel.add_floats(3, np.zeros((4, 8), np.float32))
     places = np.zeros((1, 2), np.int64), np.zeros((1, 2), np.float32), np.zeros(1, np.int64), np.zeros(1, np.int64)
     with pytest.raises(ValueError, match="must not fall"):
-        funnel.search(center[None], 1, 1, 0, None, 0, 1, False, *places)  # noqa: FBT003 - a native signature
+        funnel.search(center[None], 1, 0, 1, 0, 0, None, 0, 1, False, *places)  # noqa: FBT003 - a native signature
     with pytest.raises(ValueError, match="one row for each query"):
-        funnel.search(np.zeros((2, 8), np.float32), 9, 9, 0, None, 0, 1, False, *places)  # noqa: FBT003 - the same
+        funnel.search(np.zeros((2, 8), np.float32), 9, 0, 9, 0, 0, None, 0, 1, False, *places)  # noqa: FBT003 - the same
 
 
 SHORT_OF_MEMORY = """
