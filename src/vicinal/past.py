@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 from vicinal.errors import RecordNotFoundError
 from vicinal.exchange import ExportReport, write_vectors
 from vicinal.lifecycle.past import WORDS_AT_ONCE
-from vicinal.lifecycle.question import Question
 from vicinal.lifecycle.records import checked_id
 from vicinal.opened import Opened, Stand
 from vicinal.questioning import Told
-from vicinal.search.hybrid import Fusion, Mode
+from vicinal.search.hybrid import Mode
 from vicinal.searches import Searches
 from vicinal.space import Encoder
 from vicinal.store.history.past import PastStore
 from vicinal.transfer import batches_of
-from vicinal.types import Progress, Record, Where
+from vicinal.types import Progress, Record
 
 
 class CollectionAt(Searches):
@@ -98,23 +96,10 @@ class CollectionAt(Searches):
             batches = batches_of(snapshot, lane)
             return write_vectors(path, batches, self.space, format, progress=progress, total=lane.rows)
 
-    def _question(  # noqa: PLR0913 - as of a collection
-        self,
-        told: Told,
-        k: int,
-        where: Where | None,
-        recall: float | None,
-        *,
-        exact: bool,
-        mode: Mode | None,
-        fusion: Fusion | None,
-        weight: float | None,
-        negatives: Sequence[str] = (),
-    ) -> Question:
-        """Return what was asked: by vectors alone where nobody says otherwise, and an index of the words would take long."""
-        if mode is None and told.vectors is None and fusion is None and weight is None:
-            with self._store.snapshot() as snapshot:
-                mode = "dense" if snapshot.lane(self.name).rows > WORDS_AT_ONCE else None
-        return super()._question(
-            told, k, where, recall, exact=exact, mode=mode, fusion=fusion, weight=weight, negatives=negatives
-        )
+    def _usual_mode(self, told: Told, *, is_fused: bool) -> Mode:
+        """Return the mode: vectors alone where nobody asks for both, and an index of the words would take long."""
+        usual = super()._usual_mode(told, is_fused=is_fused)
+        if usual == "dense" or is_fused:
+            return usual
+        with self._store.snapshot() as snapshot:
+            return "dense" if snapshot.lane(self.name).rows > WORDS_AT_ONCE else usual

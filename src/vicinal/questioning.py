@@ -80,11 +80,13 @@ class Questioning(Opened):
         negatives: Sequence[str] = (),
     ) -> Question:
         """Return what was asked, checked."""
-        default: Mode = "hybrid" if told.vectors is None else "dense"
-        chosen = default if mode is None else cast("Mode", one_of(mode, "mode", MODES))
+        is_fused = not (fusion is None and weight is None)
+        chosen = (
+            self._usual_mode(told, is_fused=is_fused) if mode is None else cast("Mode", one_of(mode, "mode", MODES))
+        )
         if chosen != "dense" and told.vectors is not None:
             words_of(told.vectors, chosen)
-        if chosen != "hybrid" and not (fusion is None and weight is None):
+        if chosen != "hybrid" and is_fused:
             name = "weight" if fusion is None else "fusion"
             raise InputError(
                 f"{name} says how the sides of a hybrid search become one; the mode is {chosen}. Leave one of them out.",
@@ -113,6 +115,10 @@ class Questioning(Opened):
                 )
             )
         return question
+
+    def _usual_mode(self, told: Told, *, is_fused: bool) -> Mode:  # noqa: ARG002 - what a view of the past asks for
+        """Return how a question is answered where nobody says; ``is_fused`` where somebody said how the sides become one."""
+        return "hybrid" if told.vectors is None else "dense"
 
     def _encoded(self, told: Told, question: Question, negatives: Sequence[str], *, is_warm: bool = True) -> Told:
         """Return the queries with their vectors, where these are asked for; ``is_warm`` false only loads what encodes."""

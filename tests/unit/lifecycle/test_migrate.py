@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,22 +36,6 @@ from vicinal.store.transaction import Transaction
 
 ONE, TWO = Hashed("one"), Hashed("two")
 NAMES = {ONE.space.id: "one", TWO.space.id: "two"}
-
-
-@pytest.fixture
-def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[vicinal.Database]:
-    """A database in which nothing runs by itself."""
-    monkeypatch.setenv("VICINAL_MAINTENANCE", "0")
-    with vicinal.open(tmp_path / "db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def notes(db: vicinal.Database) -> vicinal.Collection:
-    """A collection of forty records in the space one."""
-    collection = db.collection("notes", model=ONE)
-    collection.add(records(range(40)))
-    return collection
 
 
 def ready(migration: vicinal.migrations.Migration) -> None:

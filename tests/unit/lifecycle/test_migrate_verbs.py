@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,22 +23,6 @@ from vicinal.store.format import LOCK_NAME
 from vicinal.store.lock import FileLock
 
 ONE, TWO = Hashed("one"), Hashed("two")
-
-
-@pytest.fixture
-def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[vicinal.Database]:
-    """A database in which nothing runs by itself."""
-    monkeypatch.setenv("VICINAL_MAINTENANCE", "0")
-    with vicinal.open(tmp_path / "db") as opened:
-        yield opened
-
-
-@pytest.fixture
-def notes(db: vicinal.Database) -> vicinal.Collection:
-    """A collection of forty records in the space one."""
-    collection = db.collection("notes", model=ONE)
-    collection.add(records(range(40)))
-    return collection
 
 
 def at(notes: vicinal.Collection, stage: str, to: Any = TWO) -> vicinal.migrations.Migration:
