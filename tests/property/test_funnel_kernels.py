@@ -143,6 +143,7 @@ def test_native_is_the_twin(
         rescored = max(k, int(random.choice([1, 2, 12, 50])))
         candidates = max(rescored, int(random.choice([1, 20, 100, 300, count + 1])))
         probes, wanted = int(random.choice([0, 1, 2, 5])), int(random.choice([0, 1, 40]))
+        late = bool(random.random() < 0.3)
         lag, doubt = float(random.choice([0, 0.05, 0.5, 3])), float(random.choice([0, 0.1, 1, 4]))
         picked = random.permutation(first + count)[: int(random.integers(0, first + count + 1))].astype(np.int64)
         parts = (dim, metric, center, turn, runs, int8, floats, bits)
@@ -156,6 +157,7 @@ def test_native_is_the_twin(
             probes=probes,
             lag=lag,
             mask=mask,
+            late=late,
             wanted=wanted,
         )
         widths = (candidates, doubt, rescored, probes, lag)
@@ -165,7 +167,7 @@ def test_native_is_the_twin(
         fast = engine.native_funnel(native, *parts, level=level)
         for threads in (1, 3):
             got = engine._places(len(queries), k)
-            fast.search(queries, *widths, mask, wanted, threads, False, *got)  # noqa: FBT003 - a native signature
+            fast.search(queries, *widths, mask, late, wanted, threads, False, *got)  # noqa: FBT003 - a native signature
             for mine, theirs in zip(got, want, strict=True):
                 assert np.array_equal(mine, theirs), (level, threads)
         got = engine._places(len(queries), k)

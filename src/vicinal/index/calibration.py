@@ -122,9 +122,9 @@ class Calibration:
             return _grown(high, k / above, self.cells)
         return _between(low, high, math.log(k / below) / math.log(above / below), self.cells)
 
-    def falls_short(self, recall: float, k: int) -> bool:
-        """Return whether no setting comes near a recall: coarse scores cannot tell these rows apart."""
-        return bool(self.queries) and self.setting(recall, k).recall < recall - SHORT
+    def falls_short(self, reached: float, recall: float) -> bool:
+        """Return whether what the best setting reached is nowhere near a recall: coarse scores cannot tell these rows apart."""
+        return bool(self.queries) and reached < recall - SHORT
 
     def lag(self, probes: int) -> float:
         """Return how far behind the nearest cells those lie that make so many on average; 0 where it is not known."""

@@ -121,6 +121,7 @@ class FunnelIndex:
             calibration = calibration or Calibration.assumed(self._coded_rows, coded.cells)
         self.calibration = calibration
         self._plans: dict[tuple[float, int] | None, Plan] = {}
+        self._last_count: tuple[Bits | None, int] = (None, 0)
 
     @classmethod
     def build(  # noqa: PLR0913 - what, how, and where to
@@ -293,7 +294,7 @@ class FunnelIndex:
         k = whole_number(k, "k", low=1)
         recall = checked_recall(recall)
         bits = checked_bits(mask, self.row_count)
-        if self._funnel is None or self._coded is None or recall >= 1 or self._falls_short(recall, k):
+        if self._funnel is None or self._coded is None or recall >= 1:
             return self._exact(self._parts, array, k, bits)
         found = self._through_codes(self._funnel, self._coded, array, k, bits, recall, threads=threads, cold=cold)
         if not self._waiting:
@@ -302,9 +303,6 @@ class FunnelIndex:
         both = merged([found, new], len(array), k)
         work = None if found.work is None or new.work is None else found.work + new.work
         return replace(both, work=work, recall_estimate=found.recall_estimate, complete=found.complete)
-
-    def _falls_short(self, recall: float, k: int) -> bool:
-        return self.calibration is not None and self.calibration.falls_short(recall, k)
 
     def _through_codes(
         self,
@@ -318,10 +316,14 @@ class FunnelIndex:
         threads: int,
         cold: bool,
     ) -> Neighbors:
-        """Return the neighbours among coded rows."""
+        """Return the neighbours among coded rows; exactly where no widths come near the recall."""
         bits = self._let_through(coded, mask)
-        let_through = self._coded_rows if bits is None else min(self._coded_rows, kernels.count_bits(bits))
+        let_through = self._coded_rows if bits is None else self._counted(mask, bits)
+        if let_through == self._coded_rows and self._present is None:
+            bits = None
         plan = self._planned(coded, recall, k, let_through, masked=bits is not None)
+        if self.calibration is not None and self.calibration.falls_short(plan.recall, recall):
+            return self._exact(self._seen, queries, k, mask)
         if bits is None or not plan.filtered:
             found = _answered(funnel, plan, queries, k, bits, threads=threads, cold=cold)
         else:
@@ -330,7 +332,7 @@ class FunnelIndex:
             return found
         # A sample without a miss does not prove that there are none: half a miss is the least that it can tell.
         most = 1 - 0.5 / (PLACES * max(1, self.calibration.queries))
-        return replace(found, recall_estimate=min(found.recall_estimate, most))
+        return found if found.recall_estimate <= most else replace(found, recall_estimate=most)
 
     def _planned(self, coded: Coded, recall: float, k: int, let_through: int, *, masked: bool) -> Plan:
         """Return how to answer; without a filter it is the same each time, and is remembered."""
@@ -391,6 +393,16 @@ class FunnelIndex:
         if found.work is not None and again.work is not None:
             found.work[crowded] += again.work
         return found
+
+    def _counted(self, mask: Bits | None, bits: Bits) -> int:
+        """Return how many coded rows a mask lets through; of one that nobody can write to it is counted once."""
+        last, count = self._last_count
+        if mask is not None and mask is last:
+            return count
+        count = min(self._coded_rows, kernels.count_bits(bits))
+        if mask is not None and not mask.flags.writeable:
+            self._last_count = (mask, count)
+        return count
 
     def _let_through(self, coded: Coded, mask: Bits | None) -> Bits | None:
         """Return the rows that a search of the codes may find: those of the mask that are coded and still there."""
@@ -670,6 +682,7 @@ def _answered(
             lag=plan.lag,
             wanted=plan.wanted,
             mask=bits,
+            late=not plan.filtered,
             threads=threads,
             cold=cold,
         )

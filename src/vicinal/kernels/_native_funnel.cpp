@@ -92,8 +92,8 @@ class HeldFunnel {
     }
 
     void search(Array<const float, 2> queries, std::size_t candidates, float doubt, std::size_t rescored,
-                std::size_t probes, double lag, nb::object mask, std::size_t wanted, std::size_t threads, bool cold,
-                Array<std::int64_t, 2> rows, Array<float, 2> scores, Array<std::int64_t, 1> counts,
+                std::size_t probes, double lag, nb::object mask, bool late, std::size_t wanted, std::size_t threads,
+                bool cold, Array<std::int64_t, 2> rows, Array<float, 2> scores, Array<std::int64_t, 1> counts,
                 Array<std::int64_t, 1> work) const {
         vicinal::Knobs knobs = checked(queries, candidates, rescored, rows, scores, counts, work);
         knobs.probes = probes;
@@ -107,6 +107,7 @@ class HeldFunnel {
             held = nb::cast<Array<const std::uint64_t, 1>>(mask, false);
             knobs.mask = held.shape(0) ? held.data() : &NO_WORD;
             knobs.mask_words = held.shape(0);
+            knobs.late = late;
         }
         const vicinal::Answer out{rows.data(), scores.data(), counts.data(), work.data()};
         bool finished;
@@ -169,7 +170,7 @@ class HeldFunnel {
                     counts.shape(0) == asked && work.shape(0) == asked,
                 "the answers have not one row for each query");
         require(k >= 1 && rescored >= k && candidates >= rescored, "k, rescored and candidates must not fall");
-        return {k, candidates, rescored, 0, 0, 1, nullptr, 0, false, 0, 0};
+        return {k, candidates, rescored, 0, 0, 1, nullptr, 0, false, false, 0, 0};
     }
 
     vicinal::Funnel funnel_;
@@ -190,7 +191,7 @@ void bind_funnel(nb::module_& module) {
         .def("add_int8", &HeldFunnel::add_int8, "first_row"_a, "values"_a.noconvert(), "scales"_a.noconvert())
         .def("add_floats", &HeldFunnel::add_floats, "first_row"_a, "vectors"_a.noconvert())
         .def("search", &HeldFunnel::search, "queries"_a.noconvert(), "candidates"_a, "doubt"_a, "rescored"_a,
-             "probes"_a, "lag"_a, "mask"_a.none(), "wanted"_a, "threads"_a, "cold"_a, "rows"_a.noconvert(), "scores"_a.noconvert(),
+             "probes"_a, "lag"_a, "mask"_a.none(), "late"_a, "wanted"_a, "threads"_a, "cold"_a, "rows"_a.noconvert(), "scores"_a.noconvert(),
              "counts"_a.noconvert(), "work"_a.noconvert())
         .def("search_rows", &HeldFunnel::search_rows, "queries"_a.noconvert(), "chosen"_a.noconvert(), "rescored"_a,
              "cold"_a, "rows"_a.noconvert(), "scores"_a.noconvert(), "counts"_a.noconvert(), "work"_a.noconvert());

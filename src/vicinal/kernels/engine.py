@@ -119,6 +119,7 @@ class Funnel:
         probes: int = 0,
         lag: float = 0.0,
         mask: Bits | None = None,
+        late: bool = False,
         wanted: int = 0,
         threads: int = 1,
         cold: bool = False,
@@ -145,6 +146,9 @@ class Funnel:
             they are; the unit is in ``vicinal.kernels.funnel``.
         mask : uint64 array of shape (at least ceil(rows / 64),), optional
             The rows that may be answers; a row behind its end may not.
+        late : bool
+            Whether the mask is looked at only for rows whose codes pass: it costs less where the mask lets nearly all rows
+            through. The answers are the same; ``work`` then counts the blocks that it would have passed over.
         wanted : int, 0 <= wanted
             With a mask: cells are looked into beyond these, the nearest first, until this many rows that may be
             answers were compared, or all were; as many times more as the first ones had too few. So a filter that lies away from a query still finds its rows.
@@ -186,11 +190,12 @@ class Funnel:
                 probes=probes,
                 lag=lag,
                 mask=mask,
+                late=late,
                 wanted=wanted,
             )
         places = _places(len(queries), k)
         widths = (candidates, doubt, rescored, probes, lag)
-        self._fast(serving).search(queries, *widths, mask, wanted, threads, bool(cold), *places)
+        self._fast(serving).search(queries, *widths, mask, bool(late), wanted, threads, bool(cold), *places)
         return places
 
     def search_rows(

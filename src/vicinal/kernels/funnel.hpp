@@ -231,6 +231,7 @@ struct Knobs {
     std::size_t k, candidates, rescored, probes, wanted, threads;
     const std::uint64_t* mask;  // or null
     std::size_t mask_words;
+    bool late;  // the mask is looked at for rows that pass, and not for all that are scanned
     bool cold;
     double lag;   // not positive: as many cells as `probes`
     float doubt;  // not positive: all candidates go to int8
@@ -664,9 +665,13 @@ class Funnel {
         return static_cast<std::size_t>(counted[cell]);
     }
 
+    static std::uint64_t rows_there(std::size_t left) {
+        return left >= BLOCK ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+    }
+
     // The rows of a block that the mask lets through, of at most `left` that there are.
     std::uint64_t let_through(const RunView& run, std::size_t position, std::size_t left, const Knobs& knobs) const {
-        std::uint64_t bits = left >= BLOCK ? ~std::uint64_t{0} : (std::uint64_t{1} << left) - 1;
+        const std::uint64_t bits = rows_there(left);
         if (!knobs.mask) return bits;
         if (run.in_order()) return bits & word_at(knobs, static_cast<std::uint64_t>(run.first_row) + position);
         if (run.rows32 && left >= BLOCK) return level.gathered(run.rows32 + position, knobs.mask, knobs.mask_words);
@@ -697,7 +702,7 @@ class Funnel {
         std::int64_t compared = 0;
         for (std::size_t b = 0; b < blocks; ++b) {
             const std::size_t position = first + b * BLOCK, left = end - position;
-            allowed[b] = let_through(run, position, left, knobs);
+            allowed[b] = knobs.late ? rows_there(left) : let_through(run, position, left, knobs);
             if (allowed[b]) compared += static_cast<std::int64_t>(std::min(left, BLOCK));
         }
         if (!compared) return;
@@ -788,9 +793,9 @@ class Funnel {
 
     void take(const RunView& run, std::size_t position, std::uint64_t allowed, Asked& asked, const Knobs& knobs) const {
         std::uint64_t bits = asked.scanned.passed & allowed;
-        if (run.holes && !knobs.mask)
+        if (knobs.late || (run.holes && !knobs.mask))
             for (std::uint64_t left = bits; left; left &= left - 1)
-                if (run.row(position + lowest_bit(left)) < 0) bits &= ~(left & (0 - left));
+                if (!held(knobs, run.row(position + lowest_bit(left)))) bits &= ~(left & (0 - left));
         if (asked.bar > -std::numeric_limits<float>::infinity())
             for (std::uint64_t left = bits; left; left &= left - 1) {
                 const std::size_t row = lowest_bit(left);

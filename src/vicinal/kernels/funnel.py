@@ -145,6 +145,7 @@ class _Let:
     """Which rows may be answers, and how many cells are looked into."""
 
     mask: Bits | None
+    late: bool
     probes: int
     lag: float
     wanted: int
@@ -208,6 +209,7 @@ class Funnel:
         probes: int,
         lag: float = 0.0,
         mask: Bits | None,
+        late: bool = False,
         wanted: int = 0,
     ) -> tuple[Rows, Floats, Rows, Rows]:
         """Return rows, scores, counts and work, as ``vicinal.kernels.Funnel.search`` does."""
@@ -215,7 +217,7 @@ class Funnel:
         with np.errstate(all="ignore"):  # overflow is part of the contract
             for place, query in enumerate(queries):
                 asked = self._asked(query)
-                found, work = self._scanned(asked, _Let(mask, probes, lag, wanted))
+                found, work = self._scanned(asked, _Let(mask, late, probes, lag, wanted))
                 if doubt > 0:
                     margin = self._margin(asked, doubt)
                     rows = self._hopeful(asked, found, k, candidates, sure_candidates(rescored), margin)
@@ -289,7 +291,7 @@ class Funnel:
         rows = run.first_row + positions if run.rows is None else run.rows[positions].astype(np.int64)
         allowed = _let_through(rows, let.mask)
         work = len(positions)
-        if let.mask is not None:  # blocks without a bit are skipped
+        if let.mask is not None and not let.late:  # blocks without a bit are skipped
             work = int(np.isin(positions // BLOCK_ROWS, np.unique(positions[allowed] // BLOCK_ROWS)).sum())
         positions, bases, rows, foremost = positions[allowed], bases[allowed], rows[allowed], foremost[allowed]
         estimates = np.empty(len(positions), dtype=np.float32)

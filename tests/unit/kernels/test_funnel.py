@@ -261,6 +261,20 @@ def test_rows_without_floats_are_no_answers(chosen: str) -> None:
     assert sorted(gone.search_rows(rows[:1], chosen_rows, k=9, rescored=9)[0][0][:2].tolist()) == [49, 100]
 
 
+@pytest.mark.parametrize("kept", [0.99, 0.3, 0.0])
+def test_a_mask_looked_at_late_lets_the_same_through(chosen: str, kept: float) -> None:
+    """Whenever the mask is looked at, the answers are the same; what was compared before it is counted."""
+    rows, queries = world(1500), world(6, seed=2)
+    mask = kernels.bits_of_mask(np.random.default_rng(1).random(1500) < kept)
+    for funnel in (built(rows), in_cells(rows, "dot", 30)):
+        for doubt in (0.0, 1.0):
+            how: dict[str, Any] = {"k": 5, "candidates": 200, "doubt": doubt, "rescored": 10, "mask": mask}
+            early, late = funnel.search(queries, **how), funnel.search(queries, **how, late=True)
+            assert all(np.array_equal(a, b) for a, b in zip(early[:3], late[:3], strict=True))
+            assert (late[3] >= early[3]).all()
+            assert (late[3] >= 1500).all()
+
+
 @pytest.mark.parametrize("metric", METRICS)
 def test_chosen_rows(chosen: str, metric: str) -> None:
     """Exactly the chosen rows are compared, by int8 and then by floats."""
@@ -416,9 +430,9 @@ def test_native_side_refuses_what_it_could_not_read() -> None:
         funnel.add_floats(3, np.zeros((4, 8), np.float32))
     places = np.zeros((1, 2), np.int64), np.zeros((1, 2), np.float32), np.zeros(1, np.int64), np.zeros(1, np.int64)
     with pytest.raises(ValueError, match="must not fall"):
-        funnel.search(center[None], 1, 0, 1, 0, 0, None, 0, 1, False, *places)  # noqa: FBT003 - a native signature
+        funnel.search(center[None], 1, 0, 1, 0, 0, None, False, 0, 1, False, *places)  # noqa: FBT003 - a native signature
     with pytest.raises(ValueError, match="one row for each query"):
-        funnel.search(np.zeros((2, 8), np.float32), 9, 0, 9, 0, 0, None, 0, 1, False, *places)  # noqa: FBT003 - the same
+        funnel.search(np.zeros((2, 8), np.float32), 9, 0, 9, 0, 0, None, False, 0, 1, False, *places)  # noqa: FBT003 - the same
 
 
 SHORT_OF_MEMORY = """
