@@ -202,7 +202,7 @@ def _reaches(
     funnel: kernels.Funnel, pace: Pace, asked: Questions, alive: Bits | None, threads: int, tick: Tick
 ) -> dict[int, tuple[int, ...]]:
     """Return how many cells hold each share of ``TARGETS`` of the nearest, for the numbers of places in ``REACHES``."""
-    most = min(max(REACHES), pace.run.count)
+    most = min(max(REACHES), int(pace.sizes.sum()))
     found = []
     for start in range(0, len(asked.vectors), BATCH):
         vectors, sources = asked.vectors[start : start + BATCH], asked.sources[start : start + BATCH]
@@ -225,15 +225,17 @@ def _reaches(
 class Pace:
     """How far each cell lags behind the nearest of a query, and how many cells that makes on average.
 
-    ``lags`` (Q, M) are those of the queries that were asked, ``ordered`` all of them, ascending; ``table`` holds some
-    numbers of cells with their lags, as a calibration keeps them.
+    ``lags`` (Q, M) are those of the queries that were asked, ``ordered`` all of them, ascending; ``sizes`` (M,) how many
+    rows each cell has, and ``cell_of`` the cell of each row, the last of none; ``table`` holds some numbers of cells with their
+    lags, as a calibration keeps them.
     """
 
-    run: kernels.Run
-    coder: Coder
     lags: NDArray[np.float64]
     ordered: NDArray[np.float64]
+    sizes: NDArray[np.int64]
+    cell_of: NDArray[np.int32]
     table: tuple[tuple[int, float], ...]
+    known: dict[tuple[int, int], float] = default(default_factory=dict)
 
     @classmethod
     def of(cls, run: kernels.Run, queries: Floats, coder: Coder) -> Pace:
@@ -244,7 +246,8 @@ class Pace:
         counts = sorted({min(cells, math.ceil(one)) for one in np.geomspace(1, max(1, cells), PACES)})
         held = [(count, float(ordered[count * len(lags) - 1])) for count in counts] if len(lags) else []
         table = tuple((count, lag) for count, lag in held if 0 < lag <= MOST_MARGIN)
-        return cls(run, coder, lags, ordered, table)
+        cell_of = _cells_of_rows(run)
+        return cls(lags, ordered, np.bincount(cell_of[cell_of >= 0], minlength=cells), cell_of, table)
 
     def lag(self, probes: int) -> float:
         """Return the lag of so many cells on average; 0 for all."""
@@ -254,31 +257,29 @@ class Pace:
 
     def rows(self, probes: int, queries: int) -> float:
         """Return how many rows of cells the first queries look at, on average."""
-        sizes = np.bincount(self._cell_numbers()[self._living()], minlength=self.lags.shape[1])
         if not probes or not queries:
-            return float(sizes.sum())
-        return float(((self.lags[:queries] <= self.lag(probes)) @ sizes).mean())
+            return float(self.sizes.sum())
+        if (probes, queries) not in self.known:
+            self.known[probes, queries] = float(((self.lags[:queries] <= self.lag(probes)) @ self.sizes).mean())
+        return self.known[probes, queries]
 
     def ranks(self, asked: Questions) -> NDArray[np.int64]:
         """Return how many cells lag less than that of each true neighbour (Q, K), on average; 0 for rows in no cell."""
-        assert self.run.rows is not None  # noqa: S101 - our own invariant
-        rows, known = self.run.rows[: self.run.count], self._living()
-        cell_of = np.full(max(int(rows.max(initial=-1)), int(asked.rows.max(initial=-1))) + 1, -1, dtype=np.int32)
-        cell_of[rows[known]] = self._cell_numbers()[known]
-        cells = cell_of[asked.rows]
+        cells = self.cell_of[np.where(asked.rows < len(self.cell_of), asked.rows, -1)]
         lags = np.take_along_axis(self.lags[: len(asked.rows)], np.maximum(cells, 0).astype(np.int64), axis=1)
         found = np.searchsorted(self.ordered, lags, side="left") // max(1, len(self.lags))
         return np.where(cells >= 0, found, 0)
 
-    def _living(self) -> NDArray[np.bool_]:
-        """Return which positions have a row."""
-        assert self.run.rows is not None  # noqa: S101 - our own invariant
-        return np.asarray(self.run.rows[: self.run.count] >= 0)
 
-    def _cell_numbers(self) -> NDArray[np.int32]:
-        """Return the cell of each position."""
-        assert self.run.cell_offsets is not None  # noqa: S101 - our own invariant
-        return np.repeat(np.arange(self.lags.shape[1], dtype=np.int32), np.diff(self.run.cell_offsets))
+def _cells_of_rows(run: kernels.Run) -> NDArray[np.int32]:
+    """Return the cell of each row, -1 for one in none; the last is none."""
+    assert run.rows is not None  # noqa: S101 - our own invariant
+    assert run.cell_offsets is not None  # noqa: S101 - the same
+    rows = run.rows[: run.count]
+    numbers = np.repeat(np.arange(len(run.cell_offsets) - 1, dtype=np.int32), np.diff(run.cell_offsets))
+    found = np.full(int(rows.max(initial=-1)) + 2, -1, dtype=np.int32)
+    found[rows[rows >= 0]] = numbers[rows >= 0]
+    return found
 
 
 def cell_lags(run: kernels.Run, queries: Floats, coder: Coder) -> NDArray[np.float64]:
