@@ -294,7 +294,7 @@ def _checked(said: Mapping[str, Any], cells: int) -> Setting:
     )
     if one.probes > cells or one.candidates < 1 or one.rescored < 1 or not 0 <= one.recall <= 1:
         raise ValueError
-    if not 0 <= one.doubt <= MOST_MARGIN:
+    if not 0 <= one.doubt <= MOST_MARGIN or one.compared > one.candidates or not 0 <= one.low <= 1:
         raise ValueError
     return one
 
@@ -311,6 +311,8 @@ def _checked_reaches(said: Mapping[str, Any], cells: int) -> dict[int, tuple[int
 
 def _checked_lags(said: Sequence[Any], cells: int) -> tuple[tuple[int, float], ...]:
     """Return the lags of numbers of cells from plain data, for an index with so many cells."""
+    if not all(isinstance(pair, list) for pair in said):
+        raise ValueError
     found = tuple((_count(count), float(lag)) for count, lag in said)
     rising = all(a < b and before <= after for (a, before), (b, after) in itertools.pairwise(found))
     if not rising or any(not 0 < count <= cells or not 0 < lag <= MOST_MARGIN for count, lag in found):

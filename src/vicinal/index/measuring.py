@@ -49,6 +49,8 @@ WIDEST = 4096
 """Those candidates, for ten places; more places want as many more as the root of their number."""
 SPREAD = 3
 """Times the usual candidates that the hardest queries may have."""
+FEW_CELLS = 4 * kernels.FOREMOST
+"""Of so few a query looks into a number; of more, into those that do not lag too far."""
 PACES = 64
 """Numbers of cells whose lags a calibration keeps."""
 GAIN = 0.0003
@@ -217,7 +219,8 @@ def _reaches(
     for k in (one for one in REACHES if one <= most):
         ordered = np.sort(ranks[:, :k][there[:, :k]])
         if len(ordered):
-            reaches[k] = tuple(int(ordered[math.ceil(target * len(ordered)) - 1]) + 1 for target in TARGETS)
+            cells = (int(ordered[math.ceil(target * len(ordered)) - 1]) + 1 for target in TARGETS)
+            reaches[k] = tuple(max(pace.least, one) for one in cells)
     return reaches
 
 
@@ -225,7 +228,8 @@ def _reaches(
 class Pace:
     """How far each cell lags behind the nearest of a query, and how many cells that makes on average.
 
-    ``lags`` (Q, M) are those of the queries that were asked, ``ordered`` all of them, ascending; ``sizes`` (M,) how many
+    Where there are few cells, or none that lags, each query looks into as many: the lag is then the place of a cell in the
+    order of the query, and the funnel is given a number of cells. ``lags`` (Q, M) are those of the queries that were asked, ``ordered`` all of them, ascending; ``sizes`` (M,) how many
     rows each cell has, and ``cell_of`` the cell of each row, the last of none; ``table`` holds some numbers of cells with their
     lags, as a calibration keeps them.
     """
@@ -241,27 +245,40 @@ class Pace:
     def of(cls, run: kernels.Run, queries: Floats, coder: Coder) -> Pace:
         """Return the pace of some queries."""
         lags = cell_lags(run, queries, coder)
-        ordered = np.sort(lags, axis=None)
-        cells = lags.shape[1]
+        cells, ordered = lags.shape[1], np.sort(lags, axis=None)
         counts = sorted({min(cells, math.ceil(one)) for one in np.geomspace(1, max(1, cells), PACES)})
         held = [(count, float(ordered[count * len(lags) - 1])) for count in counts] if len(lags) else []
         table = tuple((count, lag) for count, lag in held if 0 < lag <= MOST_MARGIN)
+        if not table or cells < FEW_CELLS:
+            near = cell_nearness(_centers(run), queries, coder)
+            lags, table = np.argsort(np.argsort(-near, axis=1, kind="stable"), axis=1).astype(np.float64), ()
+            ordered = np.sort(lags, axis=None)
         cell_of = _cells_of_rows(run)
         return cls(lags, ordered, np.bincount(cell_of[cell_of >= 0], minlength=cells), cell_of, table)
 
+    @property
+    def least(self) -> int:
+        """How many cells a query looks into at least, on average."""
+        if not self.table:
+            return 1
+        return math.ceil(np.searchsorted(self.ordered, self.table[0][1], side="right") / len(self.lags))
+
     def lag(self, probes: int) -> float:
-        """Return the lag of so many cells on average; 0 for all."""
-        if not probes or not self.table:
-            return 0.0
-        return max(self.table[0][1], float(self.ordered[min(probes * len(self.lags), len(self.ordered)) - 1]))
+        """Return the lag of so many cells on average, for the funnel; 0 for all, and where it is given their number."""
+        return self._last(probes) if probes and self.table else 0.0
 
     def rows(self, probes: int, queries: int) -> float:
-        """Return how many rows of cells the first queries look at, on average."""
+        """Return how many rows of so many cells, 0 for all, the first queries look at, on average."""
         if not probes or not queries:
             return float(self.sizes.sum())
         if (probes, queries) not in self.known:
-            self.known[probes, queries] = float(((self.lags[:queries] <= self.lag(probes)) @ self.sizes).mean())
+            self.known[probes, queries] = float(((self.lags[:queries] <= self._last(probes)) @ self.sizes).mean())
         return self.known[probes, queries]
+
+    def _last(self, probes: int) -> float:
+        """Return the lag of the last of so many cells on average."""
+        last = float(self.ordered[min(probes * len(self.lags), len(self.ordered)) - 1])
+        return max(self.table[0][1], last) if self.table else last
 
     def ranks(self, asked: Questions) -> NDArray[np.int64]:
         """Return how many cells lag less than that of each true neighbour (Q, K), on average; 0 for rows in no cell."""
@@ -269,6 +286,12 @@ class Pace:
         lags = np.take_along_axis(self.lags[: len(asked.rows)], np.maximum(cells, 0).astype(np.int64), axis=1)
         found = np.searchsorted(self.ordered, lags, side="left") // max(1, len(self.lags))
         return np.where(cells >= 0, found, 0)
+
+
+def _centers(run: kernels.Run) -> Floats:
+    """Return the centers of a run that has cells."""
+    assert run.centers is not None  # noqa: S101 - our own invariant
+    return run.centers
 
 
 def _cells_of_rows(run: kernels.Run) -> NDArray[np.int32]:
@@ -284,16 +307,16 @@ def _cells_of_rows(run: kernels.Run) -> NDArray[np.int32]:
 
 def cell_lags(run: kernels.Run, queries: Floats, coder: Coder) -> NDArray[np.float64]:
     """Return how far each cell lags behind those that lead, of each query (Q, M), as the funnel measures it."""
-    assert run.centers is not None  # noqa: S101 - our own invariant
-    l2, near = coder.metric == "l2", cell_nearness(run.centers, queries, coder).astype(np.float64)
+    centers, l2 = _centers(run), coder.metric == "l2"
+    near = cell_nearness(centers, queries, coder).astype(np.float64)
     asked = (queries - coder.center if l2 else as_coded(queries, coder.metric)).astype(np.float64)
     with np.errstate(over="ignore", invalid="ignore"):
         if not l2:
             near += (asked @ coder.center.astype(np.float64))[:, None]
         squared = np.einsum("qd,qd->q", asked, asked)
         ordered = -np.sort(-near, axis=1)
-        lead = ordered[:, : kernels.leading_cells(len(run.centers))].mean(axis=1)
-        if coder.probing_terms(run.centers) is None:
+        lead = ordered[:, : kernels.leading_cells(len(centers))].mean(axis=1)
+        if coder.probing_terms(centers) is None:
             unit = np.sqrt(squared)
         elif l2:
             unit = squared - lead
@@ -360,7 +383,7 @@ class _Trial:
             probes, step = chosen
             widths = probes, step.candidates, step.doubt
             if widths not in tried:
-                tried[widths] = self._tried(probes, step.candidates, step.rescored, step.doubt)
+                tried[widths] = self._tried(probes, step.candidates, step.rescored, step.doubt, step.usual)
             if tried[widths].low >= target:
                 break
         return list(tried.values())
@@ -395,7 +418,7 @@ class _Trial:
         if not len(ranks):
             return 0
         place = min(len(ranks) - 1, math.ceil(covered * len(ranks)) - 1)
-        probes = int(ranks[max(0, place)]) + 1
+        probes = max(self.pace.least, int(ranks[max(0, place)]) + 1)
         return 0 if probes > max(SHARES) * self.cells else probes
 
     def _narrowest(self, probes: int) -> int:
@@ -407,14 +430,15 @@ class _Trial:
 
     def _doubts(self, probes: int, rescored: int) -> list[Setting]:
         """Return settings with more and more doubt, until more gains nothing; none where many candidates are too few."""
-        wide = math.ceil(WIDEST * math.sqrt(self.k / min(KS)))
-        best = self._tried(probes, wide, rescored).recall
+        wide = min(self.rows, math.ceil(WIDEST * math.sqrt(self.k / min(KS))))
+        best, work = self._measured(probes, wide, rescored, 0.0)
         found: list[Setting] = []
-        for doubt in DOUBTS if best >= SURE else ():
-            one = self._tried(probes, wide, rescored, doubt)
-            most = max(SPREAD * one.compared, kernels.sure_candidates(rescored))
-            found.append(replace(one, candidates=min(wide, most)))
-            if one.recall >= best:
+        for doubt in DOUBTS if best.recall >= SURE else ():
+            one, less = self._measured(probes, wide, rescored, doubt)
+            usual = math.ceil(wide - (work - less))
+            most = max(SPREAD * usual, kernels.sure_candidates(rescored))
+            found.append(self._tried(probes, min(wide, most), rescored, doubt, usual))
+            if one.recall >= best.recall:
                 break
         return found
 
@@ -429,8 +453,25 @@ class _Trial:
                 break
         return found
 
-    def _tried(self, probes: int, candidates: int, rescored: int, doubt: float = 0.0) -> Setting:
-        """Return a setting with its measured recall and its cost."""
+    def _tried(
+        self, probes: int, candidates: int, rescored: int, doubt: float = 0.0, usual: int | None = None
+    ) -> Setting:
+        """Return a setting with its measured recall and its cost; ``usual`` candidates go to int8, all where not said."""
+        share, _ = self._measured(probes, candidates, rescored, doubt)
+        usual = candidates if usual is None else max(1, min(candidates, usual))
+        return Setting(
+            probes=probes,
+            candidates=candidates,
+            rescored=rescored,
+            recall=share.recall,
+            low=share.low,
+            cost=self._cost(probes, usual, rescored),
+            doubt=doubt,
+            compared=usual,
+        )
+
+    def _measured(self, probes: int, candidates: int, rescored: int, doubt: float) -> tuple[Measurement, float]:
+        """Return the recall of some widths, and how much was compared for a query."""
         k, vectors, found, work = self.k, self.asked.vectors, [], 0
         for start in range(0, len(vectors), BATCH):
             rows, scores, _, compared = self.funnel.search(
@@ -448,21 +489,7 @@ class _Trial:
             work += int(compared.sum())
             self.tick()
         every = np.concatenate(found) if found else np.empty((0, k), dtype=np.float32)
-        share = measured(found_shares(every, self.asked.scores[:, :k]), k)
-        usual = candidates
-        if doubt:
-            passed = work / max(1, len(vectors)) - self._positions(probes) - rescored
-            usual = int(min(candidates, max(rescored, passed)))
-        return Setting(
-            probes=probes,
-            candidates=candidates,
-            rescored=rescored,
-            recall=share.recall,
-            low=share.low,
-            cost=self._cost(probes, usual, rescored),
-            doubt=doubt,
-            compared=usual,
-        )
+        return measured(found_shares(every, self.asked.scores[:, :k]), k), work / max(1, len(vectors))
 
     def _positions(self, probes: int) -> float:
         """Return how many positions a query looks at; rows that came after the cells are all looked at."""

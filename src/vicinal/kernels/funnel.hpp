@@ -595,6 +595,7 @@ class Funnel {
     template <class Visit>
     void probe(const RunView& run, const Asked& asked, const Knobs& knobs, std::vector<std::int64_t>& held_rows,
                float* bases, const Visit& visit) const {
+        if (!run.cells) return;
         std::vector<float> nearness(run.cells);
         products(run.centers, run.cells, code_dim, asked.coded.data(), bases);
         for (std::size_t cell = 0; cell < run.cells; ++cell) {
@@ -613,7 +614,7 @@ class Funnel {
         std::size_t first = run.cells;
         if (knobs.probes && knobs.lag > 0) {
             bring_forward(order, leading(run), nearer_cell);
-            const double bar = bar_of(run, asked, order, nearness, knobs.lag);
+            const double bar = cell_bar(run, asked, order, nearness, knobs.lag);
             const auto behind = std::partition(order.begin(), order.end(), [&](std::uint32_t cell) { return !(nearness[cell] < bar); });
             first = std::max(std::min(FOREMOST, run.cells), static_cast<std::size_t>(behind - order.begin()));
         } else if (knobs.probes) {
@@ -643,7 +644,7 @@ class Funnel {
 
     // The nearness below which a cell lags too far behind the mean of those that lead. The unit is the squared distance of
     // that mean; where cells are not probed by distance, it is the length of the query.
-    double bar_of(const RunView& run, const Asked& asked, const std::vector<std::uint32_t>& order,
+    double cell_bar(const RunView& run, const Asked& asked, const std::vector<std::uint32_t>& order,
                   const std::vector<float>& nearness, double lag) const {
         const std::size_t count = leading(run);
         double sum = 0;

@@ -161,12 +161,15 @@ def test_plain_data_and_back() -> None:
         {**CALIBRATION.as_dict(), "reaches": {"0": [1] * 11}},
         {**CALIBRATION.as_dict(), "reaches": [1]},
         *({**CALIBRATION.as_dict(), "lags": lags} for lags in ([1], [[0, 0.1]], [[9, 0.0]], [[9, 0.2], [9, 0.3]])),
-        *({**CALIBRATION.as_dict(), "lags": lags} for lags in ([[1, 0.2], [9, 0.1]], [[2000, 0.1]], [[1, "nan"]], 7)),
+        *(
+            {**CALIBRATION.as_dict(), "lags": lags}
+            for lags in ([[1, 0.2], [9, 0.1]], [[2000, 0.1]], [[1, "nan"]], ["12"], 7)
+        ),
         {**CALIBRATION.as_dict(), "fronts": {"10": [{"probes": -1}]}},
         {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], "candidates": 0}]}},
         *(
             {**CALIBRATION.as_dict(), "fronts": {"10": [{**CALIBRATION.as_dict()["fronts"]["10"][0], name: value}]}}
-            for name in ("probes", "candidates", "rescored", "doubt", "compared")
+            for name in ("probes", "candidates", "rescored", "doubt", "compared", "low")
             for value in (float("inf"), 2**70, -1)
         ),
     ]

@@ -103,6 +103,25 @@ def test_a_pace_is_that_of_the_funnel(metric: str) -> None:
     assert pace.lag(0) == 0
     assert all(lag == pace.lag(cells) for cells, lag in pace.table)
     assert pace.table[-1][0] == 120
+    assert 20 <= pace.least <= pace.table[0][0]
+
+
+def test_few_cells_are_counted_and_not_measured() -> None:
+    """Of 40 cells each query looks into as many, in its own order; so it is where nothing lags."""
+    chooser = np.random.default_rng(5)
+    rows = chooser.standard_normal((3000, 16)).astype(np.float32)
+    for vectors, cells in ((rows, 40), (np.ones_like(rows), 100)):
+        coder = Coder(dim=16, metric="l2", center=np.zeros(16, np.float32), turn=None)
+        (run,) = coded_base(
+            [Part(0, vectors)], coder, cells=cells, alive=None, seed=0, threads=1, progress=None, sink=lambda *_: None
+        )
+        pace = Pace.of(run, vectors[:50], coder)
+        assert (pace.table, pace.least, pace.lag(7)) == ((), 1, 0)
+        assert np.sort(pace.lags, axis=1).tolist() == [list(range(pace.lags.shape[1]))] * 50
+        work = coder.funnel([run], [], [Part(0, vectors)]).search(
+            vectors[:50], k=1, candidates=1, rescored=1, probes=7
+        )[3]
+        assert (work - 2).mean() == pytest.approx(pace.rows(7, 50))
 
 
 def test_the_rank_of_a_cell_is_how_many_lag_less() -> None:

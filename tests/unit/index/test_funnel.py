@@ -583,3 +583,20 @@ def test_codes_of_other_vectors_disagree(name: str, cells: int) -> None:
     moved[others] = -rows[others]
     assert made.disagreeing(every, moved).tolist() == others.tolist()
     assert made.disagreeing(every[::-1].copy(), moved[::-1]).tolist() == others[::-1].tolist()
+
+
+@pytest.mark.parametrize("dead", [0.0, 0.1, 0.4])
+@pytest.mark.parametrize("cells", [0, 96])
+def test_recall_holds_beside_rows_that_died_together(cells: int, dead: float) -> None:
+    """A stretch of dead rows, whose blocks no search looks at, misleads no calibration; nor do many places."""
+    random = np.random.default_rng(0)
+    centers = random.standard_normal((150, 48))
+    rows = (centers[random.integers(0, 150, 12_000)] + 0.4 * random.standard_normal((12_000, 48))).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    alive = np.arange(len(rows)) >= dead * len(rows)
+    space = replace(SPACE, full_dim=48, dim=48)
+    made = FunnelIndex.build([(0, rows)], space, cells=cells)
+    made = made.with_calibration(made.calibrate(alive, queries=128))
+    for recall, k in ((0.9, 10), (0.98, 10), (0.9, 100), (0.9, 600)):
+        found = made.measure(alive, recall=recall, k=k, queries=100)
+        assert found.high >= recall, (recall, k, found)

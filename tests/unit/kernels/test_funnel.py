@@ -133,6 +133,23 @@ def test_a_doubt_spares_rows_that_cannot_be_near(chosen: str, metric: str) -> No
         assert recall(little[0], every[0]) <= recall(sure[0], every[0])
 
 
+def test_a_run_without_cells_or_rows_has_no_answer(chosen: str) -> None:
+    """Nothing is found in a run of no cells, however it is asked."""
+    nothing = np.zeros((0, 8), np.float32)
+    run = kernels.Run(
+        codes=np.zeros((0, 1, 64), np.uint8),
+        factors=np.zeros(0, np.float32),
+        count=0,
+        rows=np.zeros(0, np.int32),
+        cell_offsets=np.zeros(1, np.int64),
+        centers=nothing,
+    )
+    funnel = kernels.Funnel(8, "dot", np.zeros(8, np.float32), None, runs=[run], float_parts=[(0, nothing)])
+    for lag in (0.0, 0.5):
+        found = funnel.search(np.ones((2, 8), np.float32), k=1, candidates=5, rescored=2, probes=1, lag=lag, doubt=1.0)
+        assert found[2].tolist() == [0, 0]
+
+
 def test_a_doubt_without_int8_rows_compares_all(chosen: str) -> None:
     """Where no row has int8 values, or fewer rows than places are there, nothing tells what is too far."""
     rows = world(500)
