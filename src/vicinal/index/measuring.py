@@ -21,7 +21,6 @@ from vicinal.index.calibration import (
     CROWDED_KS,
     DOUBTS,
     KS,
-    MOST_MARGIN,
     REACHES,
     RESCORED,
     SHARES,
@@ -34,7 +33,8 @@ from vicinal.index.calibration import (
     gaps_of,
     measured,
 )
-from vicinal.index.coding import Coder, as_coded
+from vicinal.index.coding import Coder
+from vicinal.index.pace import Pace
 from vicinal.index.parts import Part, merged, nearest, row_count_of, sampled, vectors_of
 from vicinal.index.plan import costs_for, lengths_for
 from vicinal.types import Bits, Floats, Mask, Neighbors, Progress, Rows
@@ -49,10 +49,6 @@ WIDEST = 4096
 """Those candidates, for ten places; more places want as many more as the root of their number."""
 SPREAD = 3
 """Times the usual candidates that the hardest queries may have."""
-FEW_CELLS = 4 * kernels.FOREMOST
-"""Of so few a query looks into a number; of more, into those that do not lag too far."""
-PACES = 64
-"""Numbers of cells whose lags a calibration keeps."""
 GAIN = 0.0003
 """Recall that more candidates must gain to be tried further."""
 PRODUCTS = 2_000_000_000
@@ -204,7 +200,7 @@ def _reaches(
     funnel: kernels.Funnel, pace: Pace, asked: Questions, alive: Bits | None, threads: int, tick: Tick
 ) -> dict[int, tuple[int, ...]]:
     """Return how many cells hold each share of ``TARGETS`` of the nearest, for the numbers of places in ``REACHES``."""
-    most = min(max(REACHES), int(pace.sizes.sum()))
+    most = min(max(REACHES), pace.all_rows)
     found = []
     for start in range(0, len(asked.vectors), BATCH):
         vectors, sources = asked.vectors[start : start + BATCH], asked.sources[start : start + BATCH]
@@ -214,7 +210,7 @@ def _reaches(
         found.append(without(rows, scores, sources, most)[0])
         tick()
     near = replace(asked, rows=np.concatenate(found)) if found else asked
-    ranks, there = pace.ranks(near), near.rows >= 0
+    ranks, there = pace.ranks(near.rows), near.rows >= 0
     reaches = {}
     for k in (one for one in REACHES if one <= most):
         ordered = np.sort(ranks[:, :k][there[:, :k]])
@@ -222,119 +218,6 @@ def _reaches(
             cells = (int(ordered[math.ceil(target * len(ordered)) - 1]) + 1 for target in TARGETS)
             reaches[k] = tuple(max(pace.least, one) for one in cells)
     return reaches
-
-
-@dataclass(slots=True)
-class Pace:
-    """How far each cell lags behind the nearest of a query, and how many cells that makes on average.
-
-    Where there are few cells, or none that lags, each query looks into as many: the lag is then the place of a cell in the
-    order of the query, and the funnel is given a number of cells. ``lags`` (Q, M) are those of the queries that were asked, ``ordered`` all of them, ascending; ``sizes`` (M,) how many
-    rows each cell has, and ``cell_of`` the cell of each row, the last of none; ``table`` holds some numbers of cells with their
-    lags, as a calibration keeps them.
-    """
-
-    lags: NDArray[np.float64]
-    ordered: NDArray[np.float64]
-    sizes: NDArray[np.int64]
-    cell_of: NDArray[np.int32]
-    table: tuple[tuple[int, float], ...]
-    known: dict[tuple[int, int], float] = default(default_factory=dict)
-
-    @classmethod
-    def of(cls, run: kernels.Run, queries: Floats, coder: Coder) -> Pace:
-        """Return the pace of some queries."""
-        lags = cell_lags(run, queries, coder)
-        cells, ordered = lags.shape[1], np.sort(lags, axis=None)
-        counts = sorted({min(cells, math.ceil(one)) for one in np.geomspace(1, max(1, cells), PACES)})
-        held = [(count, float(ordered[count * len(lags) - 1])) for count in counts] if len(lags) else []
-        table = tuple((count, lag) for count, lag in held if 0 < lag <= MOST_MARGIN)
-        if not table or cells < FEW_CELLS:
-            near = cell_nearness(_centers(run), queries, coder)
-            lags, table = np.argsort(np.argsort(-near, axis=1, kind="stable"), axis=1).astype(np.float64), ()
-            ordered = np.sort(lags, axis=None)
-        cell_of = _cells_of_rows(run)
-        return cls(lags, ordered, np.bincount(cell_of[cell_of >= 0], minlength=cells), cell_of, table)
-
-    @property
-    def least(self) -> int:
-        """How many cells a query looks into at least, on average."""
-        if not self.table:
-            return 1
-        return math.ceil(np.searchsorted(self.ordered, self.table[0][1], side="right") / len(self.lags))
-
-    def lag(self, probes: int) -> float:
-        """Return the lag of so many cells on average, for the funnel; 0 for all, and where it is given their number."""
-        return self._last(probes) if probes and self.table else 0.0
-
-    def rows(self, probes: int, queries: int) -> float:
-        """Return how many rows of so many cells, 0 for all, the first queries look at, on average."""
-        if not probes or not queries:
-            return float(self.sizes.sum())
-        if (probes, queries) not in self.known:
-            self.known[probes, queries] = float(((self.lags[:queries] <= self._last(probes)) @ self.sizes).mean())
-        return self.known[probes, queries]
-
-    def _last(self, probes: int) -> float:
-        """Return the lag of the last of so many cells on average."""
-        last = float(self.ordered[min(probes * len(self.lags), len(self.ordered)) - 1])
-        return max(self.table[0][1], last) if self.table else last
-
-    def ranks(self, asked: Questions) -> NDArray[np.int64]:
-        """Return how many cells lag less than that of each true neighbour (Q, K), on average; 0 for rows in no cell."""
-        cells = self.cell_of[np.where(asked.rows < len(self.cell_of), asked.rows, -1)]
-        lags = np.take_along_axis(self.lags[: len(asked.rows)], np.maximum(cells, 0).astype(np.int64), axis=1)
-        found = np.searchsorted(self.ordered, lags, side="left") // max(1, len(self.lags))
-        return np.where(cells >= 0, found, 0)
-
-
-def _centers(run: kernels.Run) -> Floats:
-    """Return the centers of a run that has cells."""
-    assert run.centers is not None  # noqa: S101 - our own invariant
-    return run.centers
-
-
-def _cells_of_rows(run: kernels.Run) -> NDArray[np.int32]:
-    """Return the cell of each row, -1 for one in none; the last is none."""
-    assert run.rows is not None  # noqa: S101 - our own invariant
-    assert run.cell_offsets is not None  # noqa: S101 - the same
-    rows = run.rows[: run.count]
-    numbers = np.repeat(np.arange(len(run.cell_offsets) - 1, dtype=np.int32), np.diff(run.cell_offsets))
-    found = np.full(int(rows.max(initial=-1)) + 2, -1, dtype=np.int32)
-    found[rows[rows >= 0]] = numbers[rows >= 0]
-    return found
-
-
-def cell_lags(run: kernels.Run, queries: Floats, coder: Coder) -> NDArray[np.float64]:
-    """Return how far each cell lags behind those that lead, of each query (Q, M), as the funnel measures it."""
-    centers, l2 = _centers(run), coder.metric == "l2"
-    near = cell_nearness(centers, queries, coder).astype(np.float64)
-    asked = (queries - coder.center if l2 else as_coded(queries, coder.metric)).astype(np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):
-        if not l2:
-            near += (asked @ coder.center.astype(np.float64))[:, None]
-        squared = np.einsum("qd,qd->q", asked, asked)
-        ordered = -np.sort(-near, axis=1)
-        lead = ordered[:, : kernels.leading_cells(len(centers))].mean(axis=1)
-        if coder.probing_terms(centers) is None:
-            unit = np.sqrt(squared)
-        elif l2:
-            unit = squared - lead
-        else:
-            unit = squared + float(coder.center.astype(np.float64) @ coder.center) - 2 * lead
-        lags = (lead[:, None] - near) / np.maximum(unit, np.finfo(np.float64).tiny)[:, None]
-    lags[near >= ordered[:, min(kernels.FOREMOST, near.shape[1]) - 1, None]] = 0  # looked into in any case
-    return np.where(np.isnan(lags), np.inf, lags)
-
-
-def cell_nearness(centers: Floats, queries: Floats, coder: Coder) -> Floats:
-    """Return how near each cell is to each query (Q, M), as the funnel orders them."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        l2 = coder.metric == "l2"
-        asked = queries - coder.center if l2 else as_coded(queries, coder.metric)
-        products: Floats = kernels.turned(np.ascontiguousarray(asked), coder.turn) @ centers.T
-        terms = coder.probing_terms(centers)
-        return (2 * products if l2 else products) + (np.float32(0) if terms is None else terms)
 
 
 @dataclass(slots=True)
@@ -354,7 +237,7 @@ class _Trial:
 
     def __post_init__(self) -> None:
         if self.pace is not None:
-            self.ranks = self.pace.ranks(self.asked)
+            self.ranks = self.pace.ranks(self.asked.rows)
 
     def front(self) -> tuple[Setting, ...]:
         """Return the settings that no cheaper one beats.
@@ -495,7 +378,7 @@ class _Trial:
         """Return how many positions a query looks at; rows that came after the cells are all looked at."""
         if self.pace is None:
             return float(self.rows)
-        return self.rows - self.pace.rows(0, 0) + self.pace.rows(probes, len(self.asked.vectors))
+        return self.rows - self.pace.all_rows + self.pace.rows(probes, len(self.asked.vectors))
 
     def _cost(self, probes: int, candidates: int, rescored: int) -> float:
         """Return what a setting costs."""

@@ -645,7 +645,7 @@ class Funnel {
     // The nearness below which a cell lags too far behind the mean of those that lead. The unit is the squared distance of
     // that mean; where cells are not probed by distance, it is the length of the query.
     double cell_bar(const RunView& run, const Asked& asked, const std::vector<std::uint32_t>& order,
-                  const std::vector<float>& nearness, double lag) const {
+                    const std::vector<float>& nearness, double lag) const {
         const std::size_t count = leading(run);
         double sum = 0;
         for (std::size_t at = 0; at < count; ++at) sum += nearness[order[at]];
